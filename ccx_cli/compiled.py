@@ -18,6 +18,7 @@ with suppress(KeyError, ValueError):
         del os.environ["NUMBA_NUM_THREADS"]  # numba could not be imported; no kernel uses it.
 
 import numba
+from llvmlite import ir
 from numba.core import types
 from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher
@@ -136,3 +137,51 @@ def fused_multiply_add(x: np.float32, y: np.float32, z: np.float32) -> np.float3
     """``x * y + z`` with one rounding, in float32; for use inside kernels."""
     fused: np.float32 = _fused_multiply_add(x, y, z)
     return fused
+
+
+def _products(builder: Any, arguments: Any) -> tuple[Any, Any]:
+    """Return ``a * b`` and ``c * d`` in 128 bits, of four int64."""
+    a, b, c, d = (builder.sext(each, ir.IntType(128)) for each in arguments)
+    return builder.mul(a, b), builder.mul(c, d)
+
+
+def _compared(_context: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        left, right = _products(builder, arguments)
+        signs = (builder.icmp_signed(sign, left, right) for sign in "><")
+        above, below = (builder.zext(sign, ir.IntType(64)) for sign in signs)
+        return builder.sub(above, below)
+
+    return types.int64(*[types.int64] * 4), generate
+
+
+def _subtracted(_context: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word, double = ir.IntType(64), ir.DoubleType()
+        whole = builder.sub(*_products(builder, arguments))
+        low = builder.trunc(whole, word)
+        high = builder.trunc(builder.ashr(whole, ir.IntType(128)(64)), word)
+        is_word = builder.icmp_signed("==", high, builder.ashr(low, word(63)))
+        upper = builder.fmul(builder.sitofp(high, double), double(2.0**64))
+        both = builder.fadd(upper, builder.uitofp(low, double))
+        return builder.select(is_word, builder.sitofp(low, double), both)
+
+    return types.float64(*[types.int64] * 4), generate
+
+
+_compare_products: Any = intrinsic(_compared)
+_subtract_products: Any = intrinsic(_subtracted)
+
+
+@kernel
+def compare_products(a: float, b: float, c: float, d: float) -> int:
+    """Sign of ``a * b - c * d`` of whole numbers below 2^63, exact; for use inside kernels."""
+    sign: int = _compare_products(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
+    return sign
+
+
+@kernel
+def subtract_products(a: float, b: float, c: float, d: float) -> float:
+    """``a * b - c * d`` of such numbers, rounded once, twice from 2^63; for use inside kernels."""
+    found: float = _subtract_products(np.int64(a), np.int64(b), np.int64(c), np.int64(d))
+    return found

@@ -9,6 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ccx_cli.compiled import compare_products, subtract_products
 
 SCRIPT = """
 import numpy as np
@@ -135,3 +139,20 @@ def test_coverage_leaves_out_every_module_with_kernels() -> None:
         if "\n@kernel\n" in path.read_text(encoding="utf-8")
     ]
     assert project["tool"]["slipcover"]["omit"] == with_kernels
+
+
+@given(st.data())
+def test_products_past_64_bits_are_compared_exactly(data: st.DataObject) -> None:
+    word = st.integers(-(2**63), 2**63 - 1) | st.integers(-5, 5) | st.integers(2**32, 2**33)
+    a, b = data.draw(word), data.draw(word)
+    # The same product again, one beside it in either factor, or another.
+    near = st.tuples(st.integers(a - 1, a + 1), st.integers(b - 1, b + 1))
+    c, d = data.draw(near | st.tuples(word, word))
+    c, d = (min(max(each, -(2**63)), 2**63 - 1) for each in (c, d))
+    difference = a * b - c * d
+    assert compare_products(a, b, c, d) == (difference > 0) - (difference < 0)
+    assert compare_products(c, d, a, b) == (difference < 0) - (difference > 0)
+    found = subtract_products(a, b, c, d)
+    assert found == pytest.approx(difference, rel=2**-51, abs=0)
+    if abs(difference) < 2**63:
+        assert found == float(difference)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ccx_cli.cli.commands.explain import ScoreOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.inputs.gathering import gather, range_method
@@ -30,6 +27,7 @@ from ccx_cli.cli.output import (
 from ccx_cli.cli.settings.levels import is_typed
 from ccx_cli.cli.units import check_units, choose_units
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.design import MISSING, iou
 from ccx_cli.errors import DamagedDataError, MissingInputError, UsageError
 from ccx_cli.formulas.algebra import equivalent, simplify
@@ -180,7 +178,7 @@ def _inputs_of(stored: Run, options: ScoreOptions, progress: Progress) -> Inputs
 
 def _add_best(
     records: list[Record],
-    hits: NDArray[np.int32],
+    hits: PixelCounts,
     formulas: Sequence[FormulaOnData],
     index: ConceptIndex,
     writer: Writer,

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+
+PixelCounts = NDArray[np.int32] | NDArray[np.int64]
+"""Pixels of some label sets, of ``LabelSets.hits_type``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class LabelSets:
         indptr, labels = _take_sets(self.indptr, self.labels, named.astype(np.int32))
         summed = np.bincount(kept_sets, weights=totals, minlength=len(named)).astype(np.int64)
         return LabelSets(indptr, labels, summed), kept_sets.astype(np.int32)
+
+    @property
+    def hits_type(self) -> type[np.signedinteger[Any]]:
+        """What counts pixels of a set: int32, int64 only where some set has more."""
+        return np.int32 if self.totals.max(initial=0) < 1 << 31 else np.int64
 
     def lengths(self) -> NDArray[np.int64]:
         """How many labels each set has, ``(n_sets,)``."""

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.errors import CcxError
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.hits_kernel import axis_of, count_intervals
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
@@ -34,12 +34,12 @@ from ccx_cli.probe.upsampling import axis_weights
 class Hits:
     """Pixels in range.
 
-    ``per_set`` is ``(n_ranges, n_sets)`` int32, by distinct label set of the dataset; ``per_local``
-    ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None`` if not asked for;
-    ``totals`` ``(n_ranges,)`` int64, all pixels in range.
+    ``per_set`` is ``(n_ranges, n_sets)``, of ``LabelSets.hits_type``, by distinct label set of the
+    dataset; ``per_local`` ``(n_ranges, n_local)`` int32, by row of the images' tables, or ``None``
+    if not asked for; ``totals`` ``(n_ranges,)`` int64, all pixels in range.
     """
 
-    per_set: NDArray[np.int32]
+    per_set: PixelCounts
     per_local: NDArray[np.int32] | None
     totals: NDArray[np.int64]
 
@@ -100,13 +100,7 @@ def count_hits(
     device
         ``cpu`` for the compiled kernel, else a torch device for the torch one. Sparse maps are
         always counted on the CPU, where that takes hardly longer than moving them.
-
-    Raises
-    ------
-    CcxError
-        If a label set has more pixels than 32 bits count.
     """
-    refuse_too_many_pixels(index)
     cut = cut_intervals(ranges)
     if device == "cpu" or isinstance(maps, SparseMaps):
         per_set, per_local = _count_on_cpu(maps, cut, index, per_image=per_image)
@@ -114,7 +108,7 @@ def count_hits(
         from ccx_cli.probe.hits_torch import count_local  # loads torch, which a CPU does without
 
         per_local = count_local(maps, *cut, index, device)
-        per_set = np.zeros((len(ranges), len(index.sets)), dtype=np.int32)
+        per_set = np.zeros((len(ranges), len(index.sets)), dtype=index.sets.hits_type)
         for row, found in zip(per_set, per_local, strict=True):
             np.add.at(row, index.local_sets, found)
     totals = per_set.sum(axis=1, dtype=np.int64)
@@ -123,12 +117,12 @@ def count_hits(
 
 def _count_on_cpu(
     maps: Maps, cut: Intervals, index: ConceptIndex, *, per_image: bool
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+) -> tuple[PixelCounts, NDArray[np.int32]]:
     rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     runs, turned = runs_of(maps, cut)
     n_ranges = len(turned)
-    per_set = np.zeros((len(index.sets), n_ranges), dtype=np.int32)
+    per_set = np.zeros((len(index.sets), n_ranges), dtype=index.sets.hits_type)
     per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
     for images, block in blocks_of(maps):
         count_intervals(
@@ -158,13 +152,3 @@ def runs_of(maps: Maps, cut: Intervals) -> tuple[NDArray[np.int64], NDArray[np.b
         above[:, 1], above[:, 2] = above[:, 2] + 1, n_edges
         runs = np.concatenate([runs[~turned], below, above])
     return runs, turned
-
-
-def refuse_too_many_pixels(index: ConceptIndex) -> None:
-    """Refuse label sets of more pixels than 32 bits count."""
-    largest = int(index.sets.totals.max(initial=0))
-    if largest > np.iinfo(np.int32).max:
-        raise CcxError(
-            f"One label set has {largest:,} pixels, more than the {np.iinfo(np.int32).max:,} that "
-            "can be counted: take a smaller `subset`, or smaller label PNGs."
-        )

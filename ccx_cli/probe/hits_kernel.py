@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import fused_multiply_add, kernel
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.upsampling import AxisWeights
 
 TILE = 16
@@ -56,7 +57,7 @@ def count_intervals(
     offsets: NDArray[np.int64],
     local_sets: NDArray[np.int32],
     max_local: int,
-    per_set: NDArray[np.int32],
+    per_set: PixelCounts,
     per_local: NDArray[np.int32],
 ) -> None:
     """Add every pixel in range to ``per_set`` and, if it has rows, to ``per_local``.
@@ -260,7 +261,7 @@ def add_image(
     runs: NDArray[np.int64],
     start: np.uint64,
     local_sets: NDArray[np.int32],
-    per_set: NDArray[np.int32],
+    per_set: PixelCounts,
     per_local: NDArray[np.int32],
 ) -> None:
     """Add the counts of one image, whose table begins at ``start``; ``sums`` is scratch."""

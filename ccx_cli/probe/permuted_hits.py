@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.hits import cut_intervals, refuse_too_many_pixels, runs_of
+from ccx_cli.concepts.label_sets import PixelCounts
+from ccx_cli.probe.hits import cut_intervals, runs_of
 from ccx_cli.probe.hits_kernel import (
     TILE,
     Axis,
@@ -35,17 +36,17 @@ def count_permuted_hits(
     ranges: Sequence[Range],
     index: ConceptIndex,
     permutations: NDArray[np.int64],
-) -> NDArray[np.int32]:
+) -> PixelCounts:
     """Count the pixels in each range by label set, in every permutation.
 
     ``maps`` and ``ranges`` are as in ``count_hits``, and row ``n`` of ``permutations``,
     ``(n_permutations, n_images)``, gives what that finds of ``maps[permutations[n]]``. The counts
     are ``(n_ranges, n_permutations, n_sets)``, those of a label set side by side in memory.
     """
-    refuse_too_many_pixels(index)
     cut = cut_intervals(ranges)
     runs, turned = runs_of(maps, cut)
-    per_set = np.zeros((len(permutations), len(index.sets), len(ranges)), dtype=np.int32)
+    shape = len(permutations), len(index.sets), len(ranges)
+    per_set = np.zeros(shape, dtype=index.sets.hits_type)
     rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     moved_to = np.argsort(permutations, axis=1)
@@ -70,7 +71,7 @@ def _count_permuted(
     offsets: NDArray[np.int64],
     local_sets: NDArray[np.int32],
     max_local: int,
-    per_set: NDArray[np.int32],
+    per_set: PixelCounts,
 ) -> None:
     """Add every pixel in range to ``per_set``, ``(n_permutations, n_sets, n_ranges)``.
 

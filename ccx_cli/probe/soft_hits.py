@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import fused_multiply_add, kernel
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits_kernel import Axis, axis_of
 from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
 from ccx_cli.probe.upsampling import axis_weights
 
 QUANTA = 1 << 20
+# Formulas of three concepts add up three sums, which float64 must hold.
+MOST_PIXELS = (1 << 53) // (3 * QUANTA)
 
 
 class SoftHits(NamedTuple):
@@ -49,7 +52,18 @@ def sum_activations(maps: Maps, index: ConceptIndex, *, signed: bool = False) ->
     signed
         Divide by the largest absolute activation; otherwise the least activation becomes 0 and the
         largest 1.
+
+    Raises
+    ------
+    CcxError
+        If the dataset has so many pixels that sums would be rounded.
     """
+    if index.n_pixels > MOST_PIXELS:
+        raise CcxError(
+            f"The dataset has {index.n_pixels:,} labeled pixels, more than the {MOST_PIXELS:,} "
+            "whose activations are summed exactly: take an `objective` of ranges (iou, f-beta:B "
+            "or mcc), a smaller `subset`, or smaller label PNGs."
+        )
     quanta = _in_quanta(maps, index, index.local_sets, index.sets.totals, signed=signed)
     squares = sum(quanta.squares.tolist())
     return SoftHits(quanta.sums / QUANTA, Fraction(squares, QUANTA**2))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.published.heuristics import Heuristic, Side, estimate_extensions, range_by_image
 from ccx_cli.published.shapes import Shapes, measure_mask
@@ -133,12 +134,10 @@ class HeuristicStrategy:
     index: ConceptIndex
     shapes: Shapes | None
 
-    def answer(
-        self, data: DataCounts, hits: NDArray[np.int32], per_local: NDArray[np.int32]
-    ) -> Answer:
+    def answer(self, data: DataCounts, hits: PixelCounts, per_local: NDArray[np.int32]) -> Answer:
         """Search one range.
 
-        Its pixels are ``hits``, ``(n_sets,)`` int32 by label set, and ``per_local``, ``(n_local,)``
+        Its pixels are ``hits``, ``(n_sets,)`` by label set, and ``per_local``, ``(n_local,)``
         int32 by row of the images' tables.
         """
         counts = RangeCounts(data, hits)

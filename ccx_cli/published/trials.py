@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
@@ -29,8 +30,8 @@ from ccx_cli.search.strategy import Answer
 COMPARED = (*(heuristic.value for heuristic in Heuristic), *(s.value for s in reversed(Search)))
 UnitRanges = tuple[int, Maps, Sequence[Range]]
 
-Compared = Callable[[NDArray[np.int32], NDArray[np.int32]], Answer]
-"""Searches a range, from its pixels by label set, ``(n_sets,)`` int32, and by row of the images'
+Compared = Callable[[PixelCounts, NDArray[np.int32]], Answer]
+"""Searches a range, from its pixels by label set, ``(n_sets,)``, and by row of the images'
 tables, ``(n_local,)`` int32. ``visited`` does not count single concepts."""
 
 
@@ -49,7 +50,7 @@ def compared_search(
         search = make_search(name, asdict(settings))
         singles = data.n_concepts if name == Search.BEAM else 0
 
-        def answer(hits: NDArray[np.int32], _: NDArray[np.int32]) -> Answer:
+        def answer(hits: PixelCounts, _: NDArray[np.int32]) -> Answer:
             found = search.answer(data, hits)
             return replace(found, visited=max(0, found.visited - singles))
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.chains import (
@@ -119,7 +119,7 @@ class BeamStrategy:
             **space_identity(self.space),
         }
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
+    def answer(self, data: DataCounts, hits: PixelCounts | SoftHits) -> Answer:
         """Search one range with a beam."""
         counts = RangeCounts(data, hits, self.space)
         found = beam_search(counts, self.settings)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.search.branch_and_bound import allowed_forms, formula_of
 from ccx_cli.search.branch_and_bound_kernel import (
     search_pairs,
@@ -48,7 +49,7 @@ _MOST_TIES = 64
 _BY_IOU = Goal(BY_IOU.kind, 0.0, 0.0, 0.0)
 
 
-def best_ious(strategy: Strategy, data: DataCounts, hits: NDArray[np.int32]) -> list[float]:
+def best_ious(strategy: Strategy, data: DataCounts, hits: PixelCounts) -> list[float]:
     """Return the IoU of each range's best formula, 0 where no concept meets the range.
 
     ``hits`` are ``(n_ranges, n_sets)``, as ``Strategy.answer`` takes those of one.
@@ -61,9 +62,7 @@ def best_ious(strategy: Strategy, data: DataCounts, hits: NDArray[np.int32]) -> 
     return [float(iou) for iou in found]
 
 
-def best_formulas(
-    strategy: Strategy, data: DataCounts, hits: NDArray[np.int32]
-) -> list[Scored | None]:
+def best_formulas(strategy: Strategy, data: DataCounts, hits: PixelCounts) -> list[Scored | None]:
     """Return each range's best formula, that of ``Strategy.answer``, from hits as above."""
     if not _is_plain(strategy):
         return [strategy.answer(data, each).best for each in hits]
@@ -93,7 +92,7 @@ def _is_plain(strategy: Strategy) -> TypeGuard[OptimalStrategy]:
 
 
 def _search(
-    data: DataCounts, hits: NDArray[np.int32], space: SearchSpace, length: int, capacity: int
+    data: DataCounts, hits: PixelCounts, space: SearchSpace, length: int, capacity: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Return each range's best IoU, so many formulas that have it, and the incumbent's state."""
     sets, postings = data.sets, data.postings
@@ -108,7 +107,7 @@ def _search(
 
 @kernel
 def _best_ious(
-    hits: NDArray[np.int32],
+    hits: PixelCounts,
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
     totals: NDArray[np.int64],

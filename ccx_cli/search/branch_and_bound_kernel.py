@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.search.incumbent import (
     AND,
     AND_AND,
@@ -60,7 +61,7 @@ def slack_of_iou(n_sets: int, pixels: float, in_range: float, misses: float) -> 
 def weigh_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
-    hits: NDArray[np.int32] | NDArray[np.float64],
+    hits: PixelCounts | NDArray[np.float64],
     totals: NDArray[np.int64],
     pair_hits: NDArray[np.int64] | NDArray[np.float64],
     pair_totals: NDArray[np.int64],

@@ -20,14 +20,11 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.concepts.label_sets import LabelSets, Postings
-from ccx_cli.errors import CcxError
+from ccx_cli.concepts.label_sets import LabelSets, PixelCounts, Postings
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.space import SearchSpace
 
-# Two IoUs are compared by products of a part and a union, neither of more than all pixels.
-MAX_PIXELS = 1 << 31
 OR, AND, AND_NOT = (int(operator) for operator in Operator)
 
 
@@ -112,19 +109,7 @@ def joined_signatures(operator: Operator, left: Any, right: Any, both: Any) -> A
 
 
 def count_data(index: ConceptIndex) -> DataCounts:
-    """Count concepts and pairs of concepts over a whole dataset.
-
-    Raises
-    ------
-    CcxError
-        If it has too many pixels for IoUs to be compared exactly in 64 bits.
-    """
-    pixels = index.n_pixels
-    if pixels >= MAX_PIXELS:
-        raise CcxError(
-            f"The dataset has {pixels:,} labeled pixels, more than the {MAX_PIXELS:,} that can "
-            "be compared exactly: take a smaller `subset`, or smaller label PNGs."
-        )
+    """Count concepts and pairs of concepts over a whole dataset."""
     return count_sets(index.sets, index.postings)
 
 
@@ -143,7 +128,7 @@ class RangeCounts:
     data
         The dataset's counts.
     hits
-        ``(n_sets,)`` int32, pixels in range by label set; float64, sums of soft hits.
+        ``(n_sets,)``, pixels in range by label set; float64, sums of soft hits.
     space
         Concepts and operators to use.
     in_range
@@ -158,7 +143,7 @@ class RangeCounts:
 
     # Counted at once: a cached property would make threads wait for each other.
     def __init__(
-        self, data: DataCounts, hits: NDArray[np.int32] | SoftHits, space: SearchSpace | None = None
+        self, data: DataCounts, hits: PixelCounts | SoftHits, space: SearchSpace | None = None
     ) -> None:
         self.data = data
         self.space = space or SearchSpace.whole(data.n_concepts)
@@ -234,7 +219,7 @@ def _pair_totals(
 def add_pairs(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
-    hits: NDArray[np.int32] | NDArray[np.float64],
+    hits: PixelCounts | NDArray[np.float64],
     pairs: NDArray[np.int64] | NDArray[np.float64],
 ) -> None:
     """Add the hits that carry both of two concepts to ``pairs``, which are 0."""
@@ -257,7 +242,7 @@ def _intersection_rows(
     indptr: NDArray[np.int64],
     labels: NDArray[np.uint16],
     totals: NDArray[np.int64],
-    hits: NDArray[np.int32] | NDArray[np.float64],
+    hits: PixelCounts | NDArray[np.float64],
 ) -> tuple[NDArray[np.int64] | NDArray[np.float64], NDArray[np.int64], NDArray[np.uint64]]:
     row_totals = np.zeros(len(row_hits), dtype=np.int64)
     row_signatures = np.zeros(len(row_hits), dtype=np.uint64)

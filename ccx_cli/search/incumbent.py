@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ccx_cli.compiled import kernel
+from ccx_cli.compiled import compare_products, kernel
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.search import objectives
 from ccx_cli.search.objectives import EVERYWHERE, ROOM, Goal, Span, score_of, weight_to_reach
 
@@ -40,7 +41,7 @@ class Sets(NamedTuple):
     labels: NDArray[np.uint16]
     posting_indptr: NDArray[np.int64]
     postings: NDArray[np.int32]
-    hits: NDArray[np.int32] | NDArray[np.float64]
+    hits: PixelCounts | NDArray[np.float64]
     totals: NDArray[np.int64]
 
 
@@ -152,15 +153,15 @@ def reaches(incumbent: Incumbent, hits: float, total: int) -> bool:
     if state[RISING] == FIXED:
         return bool(hits / union >= incumbent.threshold[SCORE])
     best_union = incumbent.in_range + state[BEST_TOTAL] - state[BEST_HITS]
-    ours, theirs = hits * best_union, state[BEST_HITS] * union
-    if ours > theirs:
+    above = compare_products(hits, best_union, state[BEST_HITS], union)
+    if above > 0:
         state[BEST_HITS], state[BEST_TOTAL], state[KEPT], state[LOST] = hits, total, 0, 0
         state[RAISED] += 1
         incumbent.threshold[SCORE] = hits / union
         incumbent.threshold[WEIGHT] = (
             incumbent.threshold[SCORE] * incumbent.in_range - incumbent.slack
         )
-    return bool(ours >= theirs)
+    return bool(above >= 0)
 
 
 @kernel

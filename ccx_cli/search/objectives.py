@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ccx_cli.compiled import kernel
+from ccx_cli.compiled import kernel, subtract_products
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.soft_hits import QUANTA
 from ccx_cli.records.explanation import SOFT
@@ -109,9 +109,9 @@ def score_of(goal: Goal, hits: float, total: int) -> float:
     spread = total * (goal.pixels - total) * goal.spread
     if spread <= 0.0:
         return 0.0
-    # In whole numbers, as the two products may be nearly the same: below 2^62 each.
+    # In whole numbers, as the two products may be nearly the same.
     whole, whole_range = np.floor(hits), np.floor(goal.in_range)
-    gain = np.int64(goal.pixels) * np.int64(whole) - np.int64(whole_range) * total
+    gain = subtract_products(goal.pixels, whole, whole_range, total)
     rest = goal.pixels * (hits - whole) - (goal.in_range - whole_range) * total
     return float((gain + rest) / np.sqrt(spread))
 

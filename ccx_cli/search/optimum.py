@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.beam import BeamSettings, beam_search
@@ -180,7 +178,7 @@ class OptimalStrategy:
         """What it maximizes."""
         return self.settings.scored_by
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
+    def answer(self, data: DataCounts, hits: PixelCounts | SoftHits) -> Answer:
         """Search one range until its best formula is proven, or a limit is reached."""
         counts = RangeCounts(data, hits, self.space)
         found = find_optimum(counts, self.settings)

@@ -30,7 +30,7 @@ class Overlap:
 
     @classmethod
     def of_iou(cls, iou: float, hits: int, total: int, pixels: int) -> Self:
-        """Recover ``|N & F|`` from an IoU, exactly: below 2^31 pixels its float64 tells them apart.
+        """Recover ``|N & F|`` from an IoU, exactly: below 2^50 pixels its float64 tells them apart.
 
         Raises
         ------

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Formula, concepts_of, to_text
 from ccx_cli.formulas.parse import Vocabulary, parse_formula
@@ -81,8 +82,8 @@ class FormulaOnData:
             tuple(name_of(n) for n in dict.fromkeys(concepts_of(formula)) if n not in carried),
         )
 
-    def score(self, in_range: NDArray[np.int32]) -> Overlap:
-        """Score one range, given its pixels by label set, ``(n_sets,)`` int32."""
+    def score(self, in_range: PixelCounts) -> Overlap:
+        """Score one range, given its pixels by label set, ``(n_sets,)``."""
         both = int(in_range[self.holds].sum(dtype=np.int64))
         return Overlap(int(in_range.sum(dtype=np.int64)), both, self.total, self.pixels)
 
@@ -178,7 +179,7 @@ def check_seen(formulas: Iterable[FormulaOnData]) -> None:
         )
 
 
-def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: NDArray[np.int32]) -> float | None:
+def iou_elsewhere(formula: Formula, index: ConceptIndex, hits: PixelCounts) -> float | None:
     """IoU of a formula on other images than it was found on, ``None`` where there is no pixel.
 
     A concept that these images lack holds nowhere.

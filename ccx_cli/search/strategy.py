@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.soft_hits import SoftHits
 from ccx_cli.search.chains import Scored
 from ccx_cli.search.counts import DataCounts
@@ -132,8 +130,8 @@ class Strategy(Protocol):
     def identity(self) -> dict[str, Any]:
         """Everything that its answers depend on, as JSON."""
 
-    def answer(self, data: DataCounts, hits: NDArray[np.int32] | SoftHits) -> Answer:
-        """Search one range; ``hits`` is ``(n_sets,)`` int32, pixels in range by label set.
+    def answer(self, data: DataCounts, hits: PixelCounts | SoftHits) -> Answer:
+        """Search one range; ``hits`` is ``(n_sets,)``, pixels in range by label set.
 
         A soft objective takes the soft hits of a unit.
         """

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.permuted_hits import count_permuted_hits
 from ccx_cli.probe.ranges import Range
@@ -34,7 +35,7 @@ from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
 from ccx_cli.study.kept import Measure, UnitStudy
 
-BestIous = Callable[[NDArray[np.int32]], list[float]]
+BestIous = Callable[[PixelCounts], list[float]]
 
 _COUNTS_AT_ONCE = 1 << 24
 # Permutations that the time of all is estimated from.

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.concepts.label_sets import Postings
+from ccx_cli.concepts.label_sets import PixelCounts, Postings
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.algebra import canonical_key
 from ccx_cli.formulas.formula import Formula, concepts_of, to_json, to_text
@@ -103,8 +103,8 @@ def _part_hits(
     local_sets: NDArray[np.int32],
     times: NDArray[np.int32],
     positions: NDArray[np.int32],
-    inside: NDArray[np.int32],
-    outside: NDArray[np.int32],
+    inside: PixelCounts,
+    outside: PixelCounts,
 ) -> None:
     """Add hits by row of the images' tables to those by label set, sampled and left out."""
     for found in range(len(per_local)):
@@ -207,8 +207,9 @@ class Resampling:
         self, resample: Resample, strategy: Strategy, per_local: NDArray[np.int32]
     ) -> list[Selected]:
         n_ranges, index = len(per_local), self.index
-        inside = np.zeros((n_ranges, len(resample.data.sets)), dtype=np.int32)
-        outside = np.zeros((n_ranges, len(index.sets)), dtype=np.int32)
+        sampled = resample.data.sets
+        inside = np.zeros((n_ranges, len(sampled)), dtype=sampled.hits_type)
+        outside = np.zeros((n_ranges, len(index.sets)), dtype=index.sets.hits_type)
         _part_hits(per_local, index.local_sets, resample.times, resample.positions, inside, outside)
         found = []
         formulas = best_formulas(strategy, resample.data, inside)

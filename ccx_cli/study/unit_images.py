@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.probe.upsampling import upsample
 from ccx_cli.records.explanation import ExplanationRecord
@@ -37,7 +38,7 @@ class UnitImages:
     ``maps`` are ``(n_images, height, width)`` float32, ``records`` the explanations that have a
     range, in cluster order. For each of these, ``holds`` are the label sets on which its formula
     holds, ``(n_sets,)`` bool, ``counts`` pixels in range, in the formula and in both, ``per_set``
-    pixels in range by label set, ``(n_sets,)`` int32.
+    pixels in range by label set, ``(n_sets,)``.
     """
 
     unit: int
@@ -45,7 +46,7 @@ class UnitImages:
     records: tuple[ExplanationRecord, ...]
     holds: tuple[NDArray[np.bool_], ...]
     counts: tuple[ImageCounts, ...]
-    per_set: tuple[NDArray[np.int32], ...]
+    per_set: tuple[PixelCounts, ...]
     index: ConceptIndex
 
     def hit_mask(self, position: int, image: int) -> NDArray[np.bool_]:

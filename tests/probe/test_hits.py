@@ -12,7 +12,6 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.errors import CcxError
 from ccx_cli.probe.hits import Hits, count_hits, cut_intervals
 from ccx_cli.probe.hits_kernel import TILE, axis_of
 from ccx_cli.probe.permuted_hits import count_permuted_hits
@@ -340,10 +339,18 @@ def test_edges_are_the_distinct_ends_as_float32() -> None:
     assert cut.last.tolist() == [2, 4, 1]
 
 
-def test_a_label_set_with_more_pixels_than_32_bits_count_is_refused() -> None:
-    maps, index = one_row([1.0, 2.0])
-    index.sets.totals[1] = 2**31
-    with pytest.raises(CcxError, match="has 2,147,483,648 pixels, more than the 2,147,483,647"):
-        count_hits(maps, [EVERYTHING], index)
-    index.sets.totals[1] = 2**31 - 1
-    assert count_hits(maps, [EVERYTHING], index).totals.tolist() == [2]
+def test_hits_take_64_bits_only_where_a_label_set_has_more_pixels_than_32_bits_count() -> None:
+    maps, index = one_row([1.0, 0.0])
+    expected = count_hits(maps, [EVERYTHING], index).per_set
+    for total, dtype in ((2**31 - 1, np.int32), (2**33, np.int64)):
+        index.sets.totals[0] = total
+        assert index.sets.hits_type == dtype
+        for counted in (
+            count_hits(maps, [EVERYTHING], index).per_set,
+            count_permuted_hits(maps, [EVERYTHING], index, np.array([[0]]))[:, 0],
+        ):
+            assert counted.dtype == dtype
+            np.testing.assert_array_equal(counted, expected)
+        # What is not zero is counted, and taken from the pixels of the set.
+        (left,) = count_hits(sparse_of(maps), [Range(-1.0, 0.5)], index).per_set.tolist()
+        assert left == [total - 1, 1]

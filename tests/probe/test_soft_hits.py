@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.probe.soft_hits import QUANTA, SoftHits, sum_activations
+from ccx_cli.errors import CcxError
+from ccx_cli.probe.soft_hits import MOST_PIXELS, QUANTA, SoftHits, sum_activations
 from ccx_cli.probe.upsampling import upsample
 
 if TYPE_CHECKING:
@@ -80,3 +81,16 @@ def test_a_constant_activation_has_no_soft_hits(value: float) -> None:
     found = sum_activations(maps, index)
     assert found.per_set.tolist() == [0.0]
     assert found.squares == 0
+
+
+def test_more_pixels_than_are_summed_exactly_are_refused() -> None:
+    pixels = LabelledPixels([[frozenset({1}), frozenset()]], (1, 2))
+    maps = np.array([[[1.0, 2.0]]], dtype=np.float32)
+    for more, refused in ((MOST_PIXELS - 1, False), (MOST_PIXELS, True)):
+        index = pixels.index()
+        index.sets.totals[0] = more
+        if refused:
+            with pytest.raises(CcxError, match="take an `objective` of ranges"):
+                sum_activations(maps, index)
+        else:
+            assert sum_activations(maps, index).per_set.tolist() == [0.0, 1.0]

@@ -9,10 +9,9 @@ from functools import cached_property
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from ccx_cli.concepts.index import ConceptIndex
-from ccx_cli.concepts.label_sets import LabelSets
+from ccx_cli.concepts.label_sets import LabelSets, PixelCounts
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.soft_hits import QUANTA, SoftHits
 from ccx_cli.search.chains import Chain
@@ -57,9 +56,9 @@ class SmallRange:
         )
 
     @cached_property
-    def in_range(self) -> NDArray[np.int32] | SoftHits:
+    def in_range(self) -> PixelCounts | SoftHits:
         """Hits by label set."""
-        return np.array(self.hits, dtype=np.int32)
+        return np.array(self.hits, dtype=self.counts.sets.hits_type)
 
     def carries(self, concept: int) -> tuple[bool, ...]:
         """Which label sets carry a concept."""
@@ -153,7 +152,7 @@ class SmallUnit(SmallRange):
 @st.composite
 def small_units(draw: st.DrawFn, most_concepts: int, least: int = 0) -> SmallUnit:
     """Random label sets over a few concepts, with random activations from ``least`` quanta up."""
-    small = draw(small_ranges(most_concepts))
+    small = draw(small_ranges(most_concepts, large=False))
     activation = st.integers(least, QUANTA) | st.sampled_from([0, QUANTA])
     activations = draw(st.tuples(*(st.tuples(*[activation] * total) for total in small.totals)))
     hits = tuple(Fraction(sum(own), QUANTA) for own in activations)
@@ -161,8 +160,14 @@ def small_units(draw: st.DrawFn, most_concepts: int, least: int = 0) -> SmallUni
 
 
 @st.composite
-def small_ranges(draw: st.DrawFn, most_concepts: int = 8) -> SmallRange:
-    """Random label sets over up to ``most_concepts`` concepts, with random counts."""
+def small_ranges(
+    draw: st.DrawFn, most_concepts: int = 8, *, large: bool | None = None
+) -> SmallRange:
+    """Random label sets over up to ``most_concepts`` concepts, with random counts.
+
+    Large ones are past 32 bits, and products of two past 64; small numbers that are often equal
+    are scaled, and some then changed by one, so that many scores all but tie.
+    """
     n = draw(st.integers(2, most_concepts))
     drawn = draw(st.sets(st.frozensets(st.integers(0, n - 1), max_size=4), min_size=1, max_size=14))
     present = sorted(frozenset().union(*drawn))
@@ -170,4 +175,9 @@ def small_ranges(draw: st.DrawFn, most_concepts: int = 8) -> SmallRange:
     sets = tuple(sorted((frozenset(renamed[c] for c in labels) for labels in drawn), key=sorted))
     totals = draw(st.tuples(*(st.integers(1, 12) for _ in sets)))
     hits = draw(st.tuples(*(st.integers(0, total) for total in totals)))
+    if draw(st.booleans()) if large is None else large:
+        one = st.integers(-1, 1)
+        totals = tuple((total << 30) + draw(one) for total in totals)
+        pairs = zip(totals, hits, strict=True)
+        hits = tuple(min(max((hit << 30) + draw(one), 0), total) for total, hit in pairs)
     return SmallRange(sets, totals, hits)

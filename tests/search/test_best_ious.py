@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.search import best_ious as best_ious_module
@@ -28,9 +29,7 @@ else:
     from golden_data import GoldenNetwork
 
 
-def one_by_one(
-    strategy: Strategy, data: DataCounts, hits: np.typing.NDArray[np.int32]
-) -> list[Scored | None]:
+def one_by_one(strategy: Strategy, data: DataCounts, hits: PixelCounts) -> list[Scored | None]:
     return [strategy.answer(data, each).best for each in hits]
 
 
@@ -47,7 +46,7 @@ def test_the_best_of_all_chains_is_found_in_every_range(
     operators = [each for each in Operator if each in chosen]
     space = SearchSpace(mask, tuple(operators))
     strategy = OptimalStrategy(OptimumSettings(length), space)
-    hits = np.array(rows, dtype=np.int32)
+    hits = np.array(rows, dtype=small.counts.sets.hits_type)
     found = best_ious(strategy, small.counts, hits)
     assert best_formulas(strategy, small.counts, hits) == one_by_one(strategy, small.counts, hits)
     for iou, row_of_hits in zip(found, rows, strict=True):

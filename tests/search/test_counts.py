@@ -3,12 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ccx_cli.errors import CcxError
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, extended_rows, sets_in
 from ccx_cli.search.counts import (
@@ -172,10 +170,3 @@ def test_a_data_set_without_labels_has_no_concepts() -> None:
     data = count_data(pixels.index())
     assert data.n_concepts == 0
     assert RangeCounts(data, np.array([6], dtype=np.int32)).pairs.shape == (0, 0)
-
-
-def test_more_pixels_than_can_be_compared_exactly_are_refused() -> None:
-    index = random_pixels(np.random.default_rng(0), 1, (2, 2), [1, 2]).index()
-    index.sets.totals[0] = 1 << 31
-    with pytest.raises(CcxError, match="take a smaller `subset`"):
-        count_data(index)

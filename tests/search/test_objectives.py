@@ -183,7 +183,7 @@ def test_near_optima_are_all_formulas_within_the_tolerance(
 
 
 @given(
-    st.integers(2, 300_000_000).flatmap(
+    (st.integers(2, 300_000_000) | st.integers(2, 1 << 35)).flatmap(
         lambda pixels: st.tuples(
             st.just(pixels), st.integers(1, pixels - 1), st.integers(1, pixels - 1), st.floats(0, 1)
         )
@@ -202,7 +202,8 @@ def test_a_formula_that_reaches_a_score_reaches_the_bound_of_its_span(
     score = score_of(goal, both, total)
     assert score == pytest.approx(Overlap(in_range, both, total, pixels).mcc, rel=1e-13)
     assume(score > 0)
-    assert level(goal, score, total) == pytest.approx(both, rel=1e-9, abs=1e-6)
+    rounding = 1e-7 * max(1, pixels / 300_000_000)
+    assert level(goal, score, total) == pytest.approx(both, rel=1e-9, abs=10 * rounding)
     known, reached = score * known * least, score * known
     size = pixels * share
     (span,) = [(start, stop) for start, stop in spans(goal, known, size) if start <= total < stop]
@@ -210,7 +211,7 @@ def test_a_formula_that_reaches_a_score_reaches_the_bound_of_its_span(
     assert found is not None
     weight = both - found.misses * (total - both)
     for bar in (reached, score):
-        assert weight >= weight_to_reach(goal, found, bar) - 1e-7 * (1 + found.misses)
+        assert weight >= weight_to_reach(goal, found, bar) - rounding * (1 + found.misses)
 
 
 @pytest.mark.parametrize(
