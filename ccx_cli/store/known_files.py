@@ -48,8 +48,10 @@ def look_at(directory: Path, names: Iterable[str]) -> dict[str, bytes]:
     for name in names:
         folder, _, file = name.rpartition("/")
         folders.setdefault(folder, set()).add(file)
-    stamps: dict[str, bytes] = {}
-    for folder, files in folders.items():
+
+    def look(of: tuple[str, set[str]]) -> dict[str, bytes]:
+        folder, files = of
+        stamps: dict[str, bytes] = {}
         before = f"{folder}/" if folder else ""
         # What cannot be listed or followed is looked for by name below.
         with suppress(OSError), os.scandir(directory / folder) as entries:
@@ -59,7 +61,11 @@ def look_at(directory: Path, names: Iterable[str]) -> dict[str, bytes]:
         # A file system may know a file under a name that its listing spells otherwise.
         for name in (before + file for file in files if before + file not in stamps):
             stamps[name] = stamp_of(directory / name)
-    return stamps
+        return stamps
+
+    # Side by side: a disk takes its time for each file that it does not have in memory.
+    found = map_in_order(look, list(folders.items()), _THREADS)
+    return {name: stamp for stamps in found for name, stamp in stamps.items()}
 
 
 def size_of(stamp: bytes) -> int:
