@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 else:
     from completion_data import CACHE, LATER_RUN, RUN, keep
 
+COMPLETIONS = Path(__file__).parents[2] / "completions"
 BREAKS = " \t\n\"'><=;|&(:"
 
 
@@ -58,8 +59,9 @@ def offered(
 
 
 @pytest.mark.parametrize("shell", list(Shell))
-def test_a_script_asks_for_what_it_offers(shell: Shell) -> None:
-    assert f" {ANSWER} {shell} " in script(shell)
+def test_the_files_are_what_the_command_writes(shell: Shell) -> None:
+    made = (COMPLETIONS / FILES[shell]).read_text(encoding="utf-8")
+    assert made == script(shell), "run: ccx completion --into completions"
 
 
 def test_one_command_makes_them_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The scripts in the shells themselves: a line is typed, then the tab key."""
+"""The files in ``completions/`` in the shells themselves: a line is typed, then the tab key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pexpect
 import pytest
 
-from ccx_cli.cli.completing import shells
-
 if TYPE_CHECKING:
     from tests.cli.completion_data import CACHE, LATER_RUN, RUN, keep, put_on_path
 else:
@@ -21,7 +19,7 @@ else:
 
 pytestmark = pytest.mark.slow
 
-COMPLETIONS = Path(shells.__file__).with_name("scripts")
+COMPLETIONS = Path(__file__).parents[2] / "completions"
 PROMPT = "READY>"
 KILL_LINE = "\x15"
 STARTS = {
