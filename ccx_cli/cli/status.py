@@ -31,7 +31,12 @@ def _images(record: Record, done: int | None) -> str:
 
 
 def _studies(record: Record) -> str:
-    return ", ".join(f"{study} {units:,}" for study, units in record["studies"].items()) or MISSING
+    of = record["finished"]
+    said = [
+        study if units >= of else f"{study} {units:,} of {of:,}"
+        for study, units in record["studies"].items()
+    ]
+    return ", ".join(said) or MISSING
 
 
 def _process(record: Record) -> str:

@@ -100,7 +100,7 @@ def test_a_finished_run(ccx: CommandLine, kept: Path) -> None:
     assert (run["seconds_each"], run["seconds_left"]) == (None, None)
     assert told(ccx, kept.name) == [run]
     table = ccx("status").out
-    for word in ("finished", "4 of 4", "whole", "metrics 2"):
+    for word in ("finished", "4 of 4", "whole", "metrics 2 of 4"):
         assert word in table
     assert ccx("status", "-f", "csv").out.splitlines()[0].startswith("kind,run,")
 
