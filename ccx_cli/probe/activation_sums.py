@@ -5,9 +5,8 @@ times the bilinear weights that those pixels have on it. The weights are the sam
 all layers with maps of that size, and are found once; cells of zero are skipped. The sum of squares
 over all pixels is a quadratic form of the cells.
 
-Up to ``MOST_BYTES`` of weights are kept. The pixels of other images are upsampled for every unit,
-and those of all images if the maps are more than half as wide as the mask grid: weights are then
-hardly fewer than pixels.
+That is fast where weights are far fewer than pixels. Where they are more than ``MOST_SHARE`` of
+them and more than ``FEW``, or more than ``MOST_BYTES``, nothing is summed: it would take long.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from ccx_cli.probe.hits_kernel import Axis, axis_of
 from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
 from ccx_cli.probe.upsampling import AxisWeights, axis_weights
 
+MOST_SHARE, FEW = 1 / 4, 1 << 20
 MOST_BYTES = 1 << 28
 _CELLS_TIMES_SETS = 1 << 22
 _SKIPPED_SHARE = 1 / 4
@@ -80,7 +80,7 @@ class _Weights(NamedTuple):
     Attributes
     ----------
     starts
-        ``(n_images,)`` int64, where an image's begin; -1 where they are not kept.
+        ``(n_images,)`` int64, where an image's begin.
     counts
         ``(n_images * n_cells,)`` uint16, how many each cell has.
     rows, values
@@ -115,11 +115,9 @@ class _Products(NamedTuple):
 
 class _Prepared(NamedTuple):
     shape: tuple[int, int]
-    rows: Axis
-    columns: Axis
     row_products: _Products
     column_products: _Products
-    weights: _Weights
+    weights: _Weights | None
 
 
 class ActivationSummer:
@@ -140,16 +138,21 @@ class ActivationSummer:
                 self._prepared = _prepare(self._index, shape)
             return self._prepared
 
-    def sums(self, maps: Maps) -> ActivationSums:
-        """Sum a unit's activations by label set; ``maps`` are ``(n_images, height, width)``."""
-        index, prepared = self._index, self.prepare(maps)
+    def sums(self, maps: Maps) -> ActivationSums | None:
+        """Sum a unit's activations by label set; ``None`` where there are too many weights.
+
+        ``maps`` are ``(n_images, height, width)``.
+        """
+        index, (_, *products, weights) = self._index, self.prepare(maps)
+        if weights is None:
+            return None
         zero = _zero_of(maps)
         per_set = np.zeros(len(index.sets))
         totals, squares = np.zeros(len(maps)), np.zeros(len(maps))
         for images, block in blocks_of(maps):
             _add_sums(
-                block, images, zero, prepared,
-                index.maps.reshape(-1), index.offsets, index.local_sets, index.max_local,
+                block, images, zero, products[0], products[1], weights,
+                index.offsets, index.local_sets, index.max_local,
                 per_set, totals, squares,
             )  # fmt: skip
         return ActivationSums(
@@ -172,25 +175,28 @@ def _zero_of(maps: Maps) -> float:
 
 def _prepare(index: ConceptIndex, shape: tuple[int, int]) -> _Prepared:
     axes = [axis_weights(*sizes) for sizes in zip(shape, index.mask_shape, strict=True)]
-    rows, columns = map(axis_of, axes)
-    n_images, n_cells = index.n_images, shape[0] * shape[1]
-    n_pixels = index.maps.shape[1]
-    starts = np.full(n_images, -1, dtype=np.int64)
+    row_products, column_products = map(_Products.of, axes, shape)
+    weights = _weights_of(index, shape, *map(axis_of, axes))
+    return _Prepared(shape, row_products, column_products, weights)
+
+
+def _weights_of(
+    index: ConceptIndex, shape: tuple[int, int], rows: Axis, columns: Axis
+) -> _Weights | None:
+    n_cells, most = shape[0] * shape[1], max(FEW, int(MOST_SHARE * index.maps.size))
+    if n_cells * index.n_images > most:
+        return None
     local = index.maps.reshape(-1)
-    kept = n_images if 4 * n_cells <= n_pixels else 0
+    n_weights = min(most, MOST_BYTES // (local.itemsize + 4))
     # What is never written to takes no memory.
-    per_weight = local.itemsize + 4
-    n_weights = min(4 * n_pixels * kept, MOST_BYTES // per_weight)
     found = _Weights(
-        starts,
-        np.empty(kept * n_cells, dtype=np.uint16),
+        np.empty(index.n_images, dtype=np.int64),
+        np.empty(index.n_images * n_cells, dtype=np.uint16),
         np.empty(n_weights, dtype=local.dtype),
         np.empty(n_weights, dtype=np.float32),
     )
-    if kept:
-        _weigh(local, index.offsets, rows, columns, shape, _CELLS_TIMES_SETS, found)
-    row_products, column_products = map(_Products.of, axes, shape)
-    return _Prepared(shape, rows, columns, row_products, column_products, found)
+    fits = _weigh(local, index.offsets, rows, columns, shape, _CELLS_TIMES_SETS, found)
+    return found if fits else None
 
 
 @kernel
@@ -202,11 +208,11 @@ def _weigh(
     shape: tuple[int, int],
     most_sums: int,
     weights: _Weights,
-) -> None:
-    """Fill ``weights``, made for maps of ``shape``, with those of every image that fits.
+) -> bool:
+    """Fill ``weights``, made for maps of ``shape``; tell whether those of all images fit.
 
-    Pixels between the same four cells are weighed by label set before the cells get their sums.
-    An image is left out if it has more than ``most_sums`` cells times label sets.
+    Pixels between the same four cells are weighed by label set before the cells get their sums. An
+    image of more than ``most_sums`` cells times label sets does not fit.
     """
     starts, counts, weight_rows, values = weights
     n_cells, n_across = np.uint64(shape[0] * shape[1]), np.uint64(shape[1])
@@ -226,7 +232,7 @@ def _weigh(
     for image in range(np.uint64(len(starts))):
         n_local = np.uint64(offsets[image + one] - offsets[image])
         if n_local * n_cells > np.uint64(most_sums):
-            continue
+            return False
         n = np.uint64(0)
         top = np.uint64(0)
         for bottom in row_ends:
@@ -264,23 +270,23 @@ def _weigh(
                         sums[place] += weight
                 left = right
             top = bottom
-        fits = end + n <= np.uint64(len(values))
-        if fits:
-            own = counts[image * n_cells : (image + one) * n_cells]
-            own[:] = 0
-            for each in range(n):
-                own[found_cells[each]] += 1
-            starts[image] = end
-            for cell in range(n_cells):
-                places[cell] = end
-                end += np.uint64(own[cell])
+        if end + n > np.uint64(len(values)):
+            return False
+        own = counts[image * n_cells : (image + one) * n_cells]
+        own[:] = 0
+        for each in range(n):
+            own[found_cells[each]] += 1
+        starts[image] = end
+        for cell in range(n_cells):
+            places[cell] = end
+            end += np.uint64(own[cell])
         for each in range(n):
             cell, local = found_cells[each], found_rows[each]
-            if fits:
-                weight_rows[places[cell]] = local
-                values[places[cell]] = sums[cell * n_local + local]
-                places[cell] += one
+            weight_rows[places[cell]] = local
+            values[places[cell]] = sums[cell * n_local + local]
+            places[cell] += one
             sums[cell * n_local + local] = 0.0
+    return True
 
 
 @kernel
@@ -300,8 +306,9 @@ def _add_sums(
     maps: NDArray[np.float32],
     images: NDArray[np.int64],
     zero: float,
-    prepared: _Prepared,
-    local_maps: NDArray[np.uint8] | NDArray[np.uint16],
+    row_products: _Products,
+    column_products: _Products,
+    weights: _Weights,
     offsets: NDArray[np.int64],
     local_sets: NDArray[np.int32],
     max_local: int,
@@ -310,7 +317,7 @@ def _add_sums(
     squares: NDArray[np.float64],
 ) -> None:
     """Add the activations of ``images``, minus ``zero``, to sums by label set and by image."""
-    (height, width), rows, columns, row_products, column_products, weights = prepared
+    height, width = maps.shape[1], maps.shape[2]
     n_cells = np.uint64(height * width)
     starts, counts, weight_rows, weight_values = weights
     # A row and a column of zeros on each side, for the products.
@@ -349,47 +356,17 @@ def _add_sums(
         n_local = np.uint64(offsets[image + np.uint64(1)]) - first
         for local in range(n_local):
             sums[local] = 0.0
-        if starts[image] < 0:
-            _add_pixels(cells, rows, columns, local_maps, image, sums)
-        else:
-            entry = np.uint64(starts[image])
-            cell = image * n_cells
-            for y in range(height):
-                for x in range(width):
-                    stop = entry + np.uint64(counts[cell])
-                    value = cells[y, x + 1]
-                    if value != 0.0:
-                        for each in range(entry, stop):
-                            sums[np.uint64(weight_rows[each])] += value * weight_values[each]
-                    entry = stop
-                    cell += np.uint64(1)
+        entry = np.uint64(starts[image])
+        cell = image * n_cells
+        for y in range(height):
+            for x in range(width):
+                stop = entry + np.uint64(counts[cell])
+                value = cells[y, x + 1]
+                if value != 0.0:
+                    for each in range(entry, stop):
+                        sums[np.uint64(weight_rows[each])] += value * weight_values[each]
+                entry = stop
+                cell += np.uint64(1)
         for local in range(n_local):
             if sums[local] != 0.0:
                 per_set[np.uint64(local_sets[first + local])] += sums[local]
-
-
-@kernel
-def _add_pixels(
-    cells: NDArray[np.float64],
-    rows: Axis,
-    columns: Axis,
-    local_maps: NDArray[np.uint8] | NDArray[np.uint16],
-    image: np.uint64,
-    sums: NDArray[np.float64],
-) -> None:
-    """Upsample an image's cells and add every pixel to the sum of its label set."""
-    y0, y1, _, v1, _ = rows
-    x0, x1, _, u1, _ = columns
-    height, width = np.uint64(len(y0)), np.uint64(len(x0))
-    one = np.uint64(1)
-    line = np.empty(cells.shape[1], dtype=np.float64)
-    for y in range(height):
-        below = np.float64(v1[y])
-        for x in range(np.uint64(cells.shape[1])):
-            line[x] = cells[y0[y], x] * (1.0 - below) + cells[y1[y], x] * below
-        pixel = (image * height + y) * width
-        for x in range(width):
-            right = np.float64(u1[x])
-            value = line[x0[x] + one] * (1.0 - right) + line[x1[x] + one] * right
-            if value != 0.0:
-                sums[np.uint64(local_maps[pixel + x])] += value

@@ -65,7 +65,8 @@ class Explainer:
     skip_zero_range
         Seek no formula for the range that holds zero.
     summer
-        Sums activations, to correlate them with formulas; without it, that is left out.
+        Sums activations, to correlate them with formulas; that is left out without it, and of maps
+        for which it would take long.
     """
 
     index: ConceptIndex
@@ -206,9 +207,9 @@ class Explainer:
         if formula is not None:
             overlap = Overlap(hits, formula.both, formula.total, self.index.n_pixels)
         found = {key: getattr(overlap, key, None) for key in ("lift", "mcc", "f1")}
-        if self.summer is None:
+        if activation is None:
             return found
-        if formula is None or activation is None:
+        if formula is None:
             return found | {"pearson": None, "cosine": None}
         within = sum_of(activation.per_set, formula.chain, self.data)
         return found | {

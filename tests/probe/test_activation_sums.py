@@ -59,7 +59,8 @@ def cases(draw: st.DrawFn) -> Case:
     return maps, pixels, draw(hnp.arrays(np.bool_, len(pixels.distinct)))
 
 
-def check(found: ActivationSums, maps: Floats, holds: Masks, index: ConceptIndex) -> None:
+def check(found: ActivationSums | None, maps: Floats, holds: Masks, index: ConceptIndex) -> None:
+    assert found is not None
     values, sets = upsampled(maps, index.mask_shape), sets_of_pixels(index)
     scale = float(np.abs(values).max(initial=0))
     near = {"rel": 0, "abs": 1e-6 * scale * len(values)}
@@ -103,37 +104,30 @@ SIZES = [((7, 7), (113, 112)), ((13, 13), (56, 40)), ((1, 1), (9, 9)), ((3, 40),
 
 
 @pytest.mark.parametrize(("shape", "size"), SIZES)
-@pytest.mark.parametrize("most_bytes", [activation_sums.MOST_BYTES, 700, 0])
-def test_images_without_kept_weights_have_the_same_sums(
-    shape: tuple[int, int],
-    size: tuple[int, int],
-    most_bytes: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(activation_sums, "MOST_BYTES", most_bytes)
+def test_maps_of_sizes_without_a_whole_ratio(shape: tuple[int, int], size: tuple[int, int]) -> None:
     maps, pixels, holds = large_case(shape, size)
-    index = pixels.index()
-    summer = ActivationSummer(index)
-    starts = summer.prepare(maps).weights.starts
-    assert (starts >= 0).any() == (most_bytes > 700 or (most_bytes > 0 and shape == (1, 1)))
-    check(summer.sums(maps), maps, holds, index)
+    check(ActivationSummer(pixels.index()).sums(maps), maps, holds, pixels.index())
 
 
-def test_weights_are_kept_of_so_many_images_as_there_is_space_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    maps, pixels, _ = large_case((4, 4), (16, 16))
+def test_nothing_is_summed_where_weights_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, pixels, holds = large_case((4, 4), (16, 16))
     index = pixels.index()
-    whole = ActivationSummer(index).prepare(maps).weights
-    assert (whole.starts >= 0).all()
-    monkeypatch.setattr(activation_sums, "MOST_BYTES", 5 * int(whole.starts[2]))
-    assert (ActivationSummer(index).prepare(maps).weights.starts >= 0).tolist() == [
-        True,
-        True,
-        False,
+    weights = ActivationSummer(index).prepare(maps).weights
+    assert weights is not None
+    n_weights = int(weights.counts.sum())
+    monkeypatch.setattr(activation_sums, "FEW", 0)
+    limits = [
+        ("MOST_SHARE", (n_weights + 0.5) / index.maps.size, (n_weights - 0.5) / index.maps.size),
+        ("MOST_BYTES", 5 * n_weights, 5 * n_weights - 1),
+        ("_CELLS_TIMES_SETS", 64, 63),
     ]
-    monkeypatch.setattr(activation_sums, "_CELLS_TIMES_SETS", 63)
-    assert (ActivationSummer(index).prepare(maps).weights.starts == -1).all()
+    for name, enough, too_few in limits:
+        with monkeypatch.context() as patched:
+            patched.setattr(activation_sums, "MOST_SHARE", 1)
+            patched.setattr(activation_sums, name, enough)
+            check(ActivationSummer(index).sums(maps), maps, holds, index)
+            patched.setattr(activation_sums, name, too_few)
+            assert ActivationSummer(index).sums(maps) is None
 
 
 def test_maps_of_another_size_are_summed_with_other_weights() -> None:
@@ -149,6 +143,7 @@ def test_what_is_no_number_correlates_with_nothing(value: float) -> None:
     maps[1, 2, 2] = value
     for each in (maps, maps + 1, sparse_of(maps)):
         found = ActivationSummer(pixels.index()).sums(each)
+        assert found is not None
         within, size = float(found.per_set[holds].sum()), 100
         assert found.pearson(within, size) is None
         assert found.cosine(within, size) is None
@@ -160,6 +155,7 @@ def test_the_largest_and_the_least_numbers_are_correlated(ends: tuple[float, flo
     maps = np.array(ends, dtype=np.float32).reshape(2, 1, 1)
     for each in (maps, sparse_of(maps)):
         found = ActivationSummer(index).sums(each)
+        assert found is not None
         assert found.pearson(float(found.per_set[1]), 1) == pytest.approx(1)
 
 
@@ -168,5 +164,6 @@ def test_an_activation_of_which_no_pixel_takes_the_differences_is_constant() -> 
     index = LabelledPixels([[frozenset({1}), frozenset({2}), frozenset()]], (1, 3)).index()
     maps = np.array([5, 0.1, 5] * 3, dtype=np.float32).reshape(1, 1, 9)
     found = ActivationSummer(index).sums(maps)
+    assert found is not None
     assert found.pearson(float(found.per_set[0]), 1) is None
     assert found.cosine(float(found.per_set[0]), 1) == pytest.approx(np.sqrt(1 / 3))

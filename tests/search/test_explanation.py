@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from msgspec import UNSET
 
 from ccx_cli.formulas.formula import from_json, to_text
 from ccx_cli.probe.activation_levels import count_levels
@@ -139,7 +140,8 @@ def test_lines_have_the_measures_of_the_activation_that_metrics_has(
         every: list[Any] = [record, *record.by_length]
         for found in every:
             if found.formula is None:
-                assert (found.f1, found.pearson, found.cosine) == (None, None, None)
+                nothing = None if ranges else UNSET
+                assert (found.f1, found.pearson, found.cosine) == (None, nothing, nothing)
                 continue
             holds = holds_on(from_json(found.labels), index)
             levels = count_levels(maps, [holds], index)
