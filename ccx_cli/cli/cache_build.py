@@ -7,6 +7,8 @@ from ccx_cli.cli.commands.data import CacheBuildOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
+from ccx_cli.runs.caches_on_dask import prepare_on
+from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
 
@@ -20,6 +22,9 @@ def build(options: CacheBuildOptions) -> None:
             return
         gathered = gather_layers(options, progress)
         drop_damaged(gathered, progress)
+        with dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress) as dask:
+            if dask is not None:
+                prepare_on(dask, gathered, progress, activations=not options.no_activations)
         index = prepare_index(gathered[0], progress)
         made = [gathered[0].index_cache.directory]
         progress.note(

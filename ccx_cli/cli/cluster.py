@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from ccx_cli.cli.commands.explain import ClusterOptions
@@ -15,12 +16,21 @@ from ccx_cli.cli.units import check_units, choose_units, known_units
 from ccx_cli.design import holds_zero
 from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import Activations, open_activations
-from ccx_cli.probe.range_cache import RangeCache, known_ranges, ranges_cache, ranges_step
+from ccx_cli.probe.range_cache import (
+    RangeCache,
+    RangesElsewhere,
+    known_ranges,
+    ranges_cache,
+    ranges_step,
+)
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import Progress
+from ccx_cli.runs.caches_on_dask import prepare_on, ranges_on
+from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.store.steps import Step
 
+_NONE = (None, (None, 0))
 COLUMNS = (UNIT, RANGE, ACTIVATION, *numbers("values", "share"))
 
 
@@ -29,13 +39,21 @@ def cluster(options: ClusterOptions) -> None:
     check_units(options.units)
     method = range_method(options.ranges)
     columns = (LAYER, *COLUMNS) if options.network.has_several_layers else COLUMNS
-    with answering(options.out, options.messages, columns) as (progress, writer):
+    with (
+        answering(options.out, options.messages, columns) as (progress, writer),
+        ExitStack() as opened,
+    ):
         if options.dry.dry_run:
             plan = plan_inputs(options, options.run.cores, index=False)
             ranges = _plan_ranges(plan, method, options.units, options.run.seed)
             write_plan(writer, [*plan.steps, *ranges], progress, options.run.cores)
             return
         gathered = gather_layers(options, progress)
+        dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+        workers, elsewhere = opened.enter_context(dask), None
+        if workers is not None:
+            prepare_on(workers, gathered, progress, index=False)
+            elsewhere = partial(ranges_on, workers)
         layers = prepare_layers(gathered, progress)
         chosen = [
             choose_units(options.units, inputs, activations, options.run.seed, progress)
@@ -44,7 +62,7 @@ def cluster(options: ClusterOptions) -> None:
         records: list[Record] = []
         for inputs, activations, units in zip(gathered, layers, chosen, strict=True):
             before = len(records)
-            for record in _ranges(inputs, activations, method, units, progress):
+            for record in _ranges(inputs, activations, method, units, progress, elsewhere):
                 writer.line(record)
                 records.append(record)
             silent = sum(record["cluster"] is None for record in records[before:])
@@ -83,23 +101,24 @@ def _ranges(
     method: RangeMethod,
     units: Sequence[int],
     progress: Progress,
+    elsewhere: RangesElsewhere | None,
 ) -> Iterator[Record]:
     """Yield a layer's ranges, unit by unit; they are kept, however far they are asked for."""
     known = RangeCache(activations, method, progress)
     try:
         with progress.task("Ranges", len(units), unit="units") as task:
-            for unit, maps, found in known.of_units(units, inputs.workers):
-                for cluster, each in enumerate(found) if found else [(None, None)]:
-                    values = each.count(maps) if each else 0
+            for found in known.of_units(units, inputs.workers, elsewhere):
+                ranges = zip(found.ranges, found.counts, strict=True)
+                for cluster, (each, values) in enumerate(ranges) if found.ranges else [_NONE]:
                     yield {
-                        "unit": unit,
+                        "unit": found.unit,
                         "layer": inputs.choice.layer,
                         "cluster": cluster,
                         "num_clusters": method.num_clusters,
-                        "num_ranges": len(found),
+                        "num_ranges": len(found.ranges),
                         "range": each.to_json() if each else None,
                         "values": values,
-                        "share": values / maps.size,
+                        "share": values / found.n_values,
                         **({"holds_zero": True} if each and holds_zero(each.to_json()) else {}),
                     }
                 task.advance()

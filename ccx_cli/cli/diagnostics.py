@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 
 from rich import progress as rich_progress
 from rich.console import Console
@@ -25,6 +26,8 @@ from ccx_cli.progress import Progress, SilentProgress, Task
 
 _PLAIN_SECONDS = 10.0
 _BYTES = "bytes"
+_MOST_BARS = 8
+"""Beyond them, those of many layers go when they are done, so that a terminal has room."""
 
 
 @contextmanager
@@ -112,24 +115,32 @@ class BarProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._lock = Lock()
         self._moving: rich_progress.Progress | None = None
+        self._open = 0
 
     @contextmanager
     def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
         """Open a bar, below the others where some are open."""
-        if self._moving is None:
-            with _bars(self._console) as self._moving:
-                try:
-                    with self.task(what, total, done=done, unit=unit) as task:
-                        yield task
-                finally:
-                    self._moving = None
-        else:
-            known = None if unit == _BYTES and not total else total
+        known = None if unit == _BYTES and not total else total
+        with self._lock:
+            if self._moving is None:
+                self._moving = _bars(self._console)
+                self._moving.start()
+            bars = self._moving
+            self._open += 1
             named = escape(printable(what))
-            yield _Bar(
-                self._moving, self._moving.add_task(named, total=known, completed=done, unit=unit)
-            )
+            bar = bars.add_task(named, total=known, completed=done, unit=unit)
+        try:
+            yield _Bar(bars, bar)
+        finally:
+            with self._lock:
+                self._open -= 1
+                if not self._open:
+                    bars.stop()
+                    self._moving = None
+                elif len(bars.tasks) > _MOST_BARS:
+                    bars.update(bar, visible=False)
 
     def note(self, text: str) -> None:
         """Tell a sentence above the bars."""

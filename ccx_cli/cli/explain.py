@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 
 from ccx_cli.cli.called import command_line, next_command
 from ccx_cli.cli.commands.explain import ExplainOptions
@@ -31,8 +33,11 @@ from ccx_cli.concepts.index import is_whole, load_index
 from ccx_cli.concepts.qualities import poor_words, read_annotation
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
+from ccx_cli.runs.caches_on_dask import prepare_on
 from ccx_cli.runs.job import (
+    ExplainJob,
     JobSettings,
     name_run,
     plan_run,
@@ -41,10 +46,11 @@ from ccx_cli.runs.job import (
 )
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
-from ccx_cli.runs.on_dask import dask_cluster
-from ccx_cli.runs.preparing import Plan, prepare_layers
+from ccx_cli.runs.on_dask import DaskCluster, dask_cluster
+from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import prepare_concepts, split_images
+from ccx_cli.runs.unit_queue import explain_layers
 from ccx_cli.runs.units_on_dask import units_on
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import untrained_defaults
@@ -97,6 +103,10 @@ def explain(options: ExplainOptions) -> None:
             progress.note(
                 f"Left out by --min-quality: {', '.join(settings.left_out) or 'no word'}."
             )
+        dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
+        cluster = opened.enter_context(dask)
+        if cluster is not None:
+            prepare_on(cluster, gathered, progress)
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         layers = zip(gathered, prepare_layers(gathered, progress), strict=True)
         chosen = [
@@ -110,17 +120,18 @@ def explain(options: ExplainOptions) -> None:
         common: set[Place] = set()
         found = open_ended = skipped = 0
         runs = []
-        dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
-        cluster = opened.enter_context(dask)
-        for inputs, units in zip(gathered, chosen, strict=True):
+
+        def prepare(inputs: Inputs) -> ExplainJob:
             job = prepare_job(inputs, settings, progress, concepts)
             layer = f"-{inputs.choice.layer}" if name and len(gathered) > 1 else ""
             call_run(job.results, name and name + layer, options.naming.note)
-            session = session_of(inputs, command_line())
-            elsewhere = None
-            if cluster is not None:
-                elsewhere = partial(units_on, cluster, job.results, inputs.roots, inputs.device)
-            for explained in job.explain(units, inputs.workers, session, progress, elsewhere):
+            return job
+
+        asked = list(zip(gathered, chosen, strict=True))
+        every = _explained(asked, prepare, cluster, progress)
+        for (position, job), some in groupby(every, key=itemgetter(0, 1)):
+            inputs, units = asked[position]
+            for _, _, explained in some:
                 for record in explained:
                     writer.line(record)
                 found += len(explained)
@@ -161,6 +172,31 @@ def explain(options: ExplainOptions) -> None:
             progress.note(said)
         report = next_command("render", job.results.directory, also="--html report.html")
         progress.note(f"Next: {next_command('tui', job.results.directory)}, or {report}")
+
+
+def _explained(
+    asked: Sequence[tuple[Inputs, Sequence[int]]],
+    prepare: Callable[[Inputs], ExplainJob],
+    cluster: DaskCluster | None,
+    progress: Progress,
+) -> Iterator[tuple[int, ExplainJob, list[ExplanationRecord]]]:
+    """Yield what is explained, layer by layer; on a cluster, all layers are one queue."""
+    if cluster is None:
+        for position, (inputs, units) in enumerate(asked):
+            job = prepare(inputs)
+            session = session_of(inputs, command_line())
+            for explained in job.explain(units, inputs.workers, session, progress):
+                yield position, job, explained
+        return
+    jobs = [prepare(inputs) for inputs, _ in asked]
+    layers = [
+        job.asked(units, inputs.workers, session_of(inputs, command_line()))
+        for job, (inputs, units) in zip(jobs, asked, strict=True)
+    ]
+    first, runs = asked[0][0], [job.results for job in jobs]
+    opening = partial(units_on, cluster, runs, first.roots, first.device)
+    for position, explained in explain_layers(layers, opening, progress):
+        yield position, jobs[position], explained
 
 
 def _searching(

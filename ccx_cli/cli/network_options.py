@@ -158,8 +158,9 @@ class NetworkOptions:
         """Return the number type that half precision is on the device."""
         if self.precision is not Precision.HALF:
             return self.precision.value
-        on_cpu = device_of(self.device) == "cpu"
-        return (Precision.BFLOAT16 if on_cpu else Precision.FLOAT16).value
+        # A GPU that is named may be one of a worker's elsewhere.
+        on_gpu = self.device.startswith("cuda") or device_of(self.device) != "cpu"
+        return (Precision.FLOAT16 if on_gpu else Precision.BFLOAT16).value
 
     @classmethod
     def of(

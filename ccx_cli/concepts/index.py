@@ -12,7 +12,7 @@ and shard ``sets`` the distinct sets of all images (``indptr``, ``labels``, ``to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,7 +37,7 @@ from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.digests import json_digest
 from ccx_cli.store.locks import writing
-from ccx_cli.store.shards import ShardedCache
+from ccx_cli.store.shards import Shard, ShardedCache
 from ccx_cli.store.steps import Step
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ _SET_ARRAYS = ("indptr", "labels", "totals")
 _IN_PROCESS = 2 * BLOCK
 _TIMED = 4
 
+MadeBlock = tuple[int, Shard]
+"""The first image of a block, and its shard."""
+IndexElsewhere = Callable[[ShardedCache, list[int]], Iterator[MadeBlock]]
+"""Does ``make_block`` for the first image of each of some blocks, in any order."""
 _Block = tuple[NDArray[np.uint16], NDArray[np.int64], LabelSets]
 
 
@@ -226,17 +230,32 @@ def build_index(
     *,
     workers: int = 1,
     progress: Progress | None = None,
+    elsewhere: IndexElsewhere | None = None,
 ) -> None:
-    """Make what an index, from ``index_cache``, still lacks; finished shards are kept."""
+    """Make what an index, from ``index_cache``, still lacks; finished shards are kept.
+
+    By ``workers`` processes of this machine, or ``elsewhere``.
+    """
     progress = progress or SilentProgress()
     if is_whole(dataset, cache):
         return
     note_older(cache, progress)
     with writing(cache.directory, progress):
         cache.refresh()
+        cache.remove_unnamed()
         missing = missing_blocks(dataset, cache)
         if missing:
-            _build_blocks(dataset, cache, missing, workers, progress)
+            n_images = len(dataset.rows)
+            n_missing = _count_images(n_images, missing)
+            if elsewhere is None:
+                make = partial(make_block, dataset, cache.apart())
+                made = in_processes(make, missing, workers if n_missing > _IN_PROCESS else 1)
+            else:
+                made = elsewhere(cache.apart(), missing)
+            with progress.task("Concept index", n_images, done=n_images - n_missing) as task:
+                for start, shard in made:
+                    cache.register({_shard_name(start): shard})
+                    task.advance(_count_images(n_images, [start]))
         if _SETS not in cache:
             tables = []
             for start in _starts(dataset):
@@ -310,25 +329,16 @@ def _collapse(dataset: BrodenDataset, start: int, n_images: int | None = None) -
     return maps, offsets, concatenate(tables)
 
 
-def _build_blocks(
-    dataset: BrodenDataset,
-    cache: ShardedCache,
-    missing: list[int],
-    workers: int,
-    progress: Progress,
-) -> None:
-    n_images = len(dataset.rows)
-    n_missing = _count_images(n_images, missing)
-    processes = workers if n_missing > _IN_PROCESS else 1
-    collapse = partial(_collapse, dataset)
-    with progress.task("Concept index", n_images, done=n_images - n_missing) as task:
-        for start, (maps, offsets, table) in in_processes(collapse, missing, processes):
-            narrow = int(np.diff(offsets).max()) <= 256
-            with cache.write(_shard_name(start)) as file:
-                file["maps"] = maps.astype(np.uint8) if narrow else maps
-                file["offsets"] = offsets
-                _write_sets(file, table)
-            task.advance(len(maps))
+def make_block(dataset: BrodenDataset, cache: ShardedCache, start: int) -> Shard:
+    """Collapse a block's images and write its shard, of which the manifest says nothing yet."""
+    maps, offsets, table = _collapse(dataset, start)
+    narrow = int(np.diff(offsets).max()) <= 256
+    name = _shard_name(start)
+    with cache.write(name) as file:
+        file["maps"] = maps.astype(np.uint8) if narrow else maps
+        file["offsets"] = offsets
+        _write_sets(file, table)
+    return cache.shards[name]
 
 
 def _write_sets(file: h5py.File, sets: LabelSets) -> None:

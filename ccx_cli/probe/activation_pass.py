@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.activation_shards import ShardWriter, covers, images_per_shard, missing_spans
+from ccx_cli.probe.activation_pieces import (
+    Elsewhere,
+    Form,
+    LayerShards,
+    MadeOfLayer,
+    Span,
+    gather,
+    missing_images,
+    pieces_of,
+)
+from ccx_cli.probe.activation_shards import Made, covers, make_shard
 from ccx_cli.probe.images import image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.inputs import USUAL
@@ -37,6 +47,7 @@ def build_activations(
     batch_size: int = 32,
     workers: int = 2,
     progress: Progress | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Run the images that the caches lack through the network once; finished shards are kept.
 
@@ -54,6 +65,8 @@ def build_activations(
         Images per forward pass.
     workers
         Threads that decode images.
+    elsewhere
+        What runs the network instead of this process.
 
     Raises
     ------
@@ -77,17 +90,40 @@ def build_activations(
         ]
         if not incomplete:
             return
-        networks = load_networks([choice for choice, _ in incomplete], device, progress)
-        fillings = [
-            _Filling(network, cache, n_images)
-            for network, (_, cache) in zip(networks, incomplete, strict=True)
-        ]
-        for group in _passes(fillings):
+        choices = [choice for choice, _ in incomplete]
+        here = None
+        if elsewhere is None:
+            here = load_checked(incomplete, device, progress)
+            forms = list(map(form_of, here))
+        else:
+            forms = elsewhere.forms(incomplete)
+        layers = []
+        for number, ((_, cache), form) in enumerate(zip(incomplete, forms, strict=True)):
+            cache.remove_unnamed()
+            layers.append(LayerShards(number, cache, form, n_images))
+        for group in _passes(layers):
+            numbers = [layer.number for layer in group]
+            missing = missing_images([layer.missing for layer in group], n_images)
+            what = _describe([choices[number] for number in numbers])
+            done = n_images - int(missing.sum())
             try:
-                _run_pass(dataset, group, batch_size, workers, progress)
+                with progress.task(f"Activations of {what}", n_images, done=done) as task:
+                    if here is not None:
+                        networks = [here[number] for number in numbers]
+                        probe = Probe(networks, [layer.cache for layer in group], batch_size)
+                        spans = [layer.missing for layer in group]
+                        for number, made in probe.shards(dataset, spans, workers, task.advance):
+                            group[number].writer.take(made)
+                    else:
+                        assert elsewhere is not None
+                        wanted_here = [incomplete[number] for number in numbers]
+                        pieces = pieces_of(group, missing, batch_size, elsewhere.count)
+                        gather(group, pieces, elsewhere.shards(wanted_here, pieces), task)
             finally:
-                for filling in group:
-                    filling.flush()
+                for layer in group:
+                    layer.writer.flush()
+        for layer in layers:
+            layer.cache.remove_unnamed()
 
 
 def measure_pass(choices: Sequence[NetworkDescription]) -> tuple[list[tuple[int, int, int]], float]:
@@ -105,29 +141,88 @@ def measure_pass(choices: Sequence[NetworkDescription]) -> tuple[list[tuple[int,
     return [shapes[choice.layer] for choice in choices], seconds
 
 
-class _Filling:
-    """The missing shards of a layer, filled one after another."""
-
-    def __init__(self, network: Network, cache: ShardedCache, n_images: int) -> None:
-        choice = network.choice
+def load_checked(
+    wanted: Sequence[tuple[NetworkDescription, ShardedCache]], device: str, progress: Progress
+) -> list[Network]:
+    """Load a network for several layers; CcxError if its weights are not those of the caches."""
+    networks = load_networks([choice for choice, _ in wanted], device, progress)
+    for network, (choice, cache) in zip(networks, wanted, strict=True):
         if network.weights_sha256 != cache.made_from["weights"]:
             raise CcxError(
                 f"`model` {choice.model} makes different weights at each call: let the factory "
                 "initialize them with torch's random numbers, which ccx seeds, or give them with "
                 "`weights`."
             )
-        units, (height, width) = network.units, network.layout.map_shape
-        block = images_per_shard(units, (height, width))
+    return networks
+
+
+def form_of(network: Network) -> Form:
+    """Say what the shards of a layer are like."""
+    said = {} if network.input == USUAL else {"input_values": network.input.describe()}
+    return Form(network.units, network.layout.map_shape, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Makes shards of layers of one network, each for its cache."""
+
+    networks: Sequence[Network]
+    caches: Sequence[ShardedCache]
+    batch_size: int
+
+    def shards(
+        self,
+        dataset: BrodenDataset,
+        spans: Sequence[Sequence[Span]],
+        workers: int,
+        advance: Callable[[int], object] = lambda _: None,
+    ) -> Iterator[MadeOfLayer]:
+        """Run the images of each layer's ``spans`` through the network once, in batches.
+
+        Yields the layer's position and what was made, in the order of the images; ``advance`` is
+        told of images that some layer lacked, as they are done.
+        """
+        fillings = [
+            _Filling(network, cache, each)
+            for network, cache, each in zip(self.networks, self.caches, spans, strict=True)
+        ]
+        n_images = len(dataset.rows)
+        missing = missing_images(spans, n_images)
+        size = self.batch_size
+        starts = [
+            start for start in range(0, n_images, size) if missing[start : start + size].any()
+        ]
+        positions = [
+            position for start in starts for position in range(start, min(start + size, n_images))
+        ]
+        with threads(workers) as pool:
+            batches = image_batches(dataset, self.networks[0].choice, positions, size, pool)
+            for start, images in zip(starts, batches, strict=True):
+                stop = start + len(images)
+                asked = [
+                    (number, filling)
+                    for number, filling in enumerate(fillings)
+                    if any(first < stop and start < last for first, last in filling.missing)
+                ]
+                outputs = layers_activations([filling.network for _, filling in asked], images)
+                for (number, filling), output in zip(asked, outputs, strict=True):
+                    for made in filling.take(start, filling.network.units_in(output)):
+                        yield number, made
+                advance(int(missing[start:stop].sum()))
+
+
+class _Filling:
+    """Shards of a layer, filled one after another."""
+
+    def __init__(self, network: Network, cache: ShardedCache, spans: Sequence[Span]) -> None:
         self.network = network
-        self.shard_bytes = 4 * units * min(block, n_images) * height * width
-        self.missing = missing_spans(cache, n_images, block)
-        taken = network.input
-        said = {} if taken == USUAL else {"input_values": taken.describe()}
-        self._writer = ShardWriter(cache, said)
+        self.missing = list(spans)
+        self._cache = cache
+        self._said = form_of(network).said
         self._maps: NDArray[np.float32] | None = None
 
-    def take(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> None:
-        """Keep what is missing of the images from ``start``.
+    def take(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> Iterator[Made]:
+        """Keep what is missing of the images from ``start``; yield what is whole then.
 
         ``maps`` are ``(n_images, n_units, height, width)``, or what is not zero of them.
         """
@@ -136,19 +231,15 @@ class _Filling:
             first, last = self.missing[0]
             lower, upper = max(first, start), min(last, stop)
             if isinstance(maps, SparseBatch):
-                self._writer.add(lower, maps.images(lower - start, upper - start))
+                yield Made(lower, upper, maps.images(lower - start, upper - start))
             else:
                 self._keep(maps[lower - start : upper - start], lower - first, last - first)
             if upper < last:
                 return
             if self._maps is not None:
-                self._writer.add(first, self._maps)
+                yield make_shard(self._cache, self._said, first, self._maps)
                 self._maps = None
             del self.missing[0]
-
-    def flush(self) -> None:
-        """Write what is sparse and waits for more, also where the pass ended early."""
-        self._writer.flush()
 
     def _keep(self, maps: NDArray[np.float32], place: int, n_images: int) -> None:
         if self._maps is None:
@@ -157,56 +248,18 @@ class _Filling:
         self._maps[:, place : place + len(maps)] = maps.swapaxes(0, 1)
 
 
-def _passes(fillings: Sequence[_Filling]) -> Iterator[list[_Filling]]:
+def _describe(choices: Sequence[NetworkDescription]) -> str:
+    if len(choices) == 1:
+        return choices[0].describe()
+    return f"{choices[0].describe_network()}, {len(choices)} layers"
+
+
+def _passes(layers: Sequence[LayerShards]) -> Iterator[list[LayerShards]]:
     """Share layers out among passes, their open shards together within the budget."""
-    group: list[_Filling] = []
-    for filling in fillings:
-        if group and sum(each.shard_bytes for each in (*group, filling)) > _PASS_BYTES:
+    group: list[LayerShards] = []
+    for layer in layers:
+        if group and sum(each.shard_bytes for each in (*group, layer)) > _PASS_BYTES:
             yield group
             group = []
-        group.append(filling)
+        group.append(layer)
     yield group
-
-
-def _run_pass(
-    dataset: BrodenDataset,
-    fillings: Sequence[_Filling],
-    batch_size: int,
-    workers: int,
-    progress: Progress,
-) -> None:
-    n_images = len(dataset.rows)
-    missing_images = np.zeros(n_images, dtype=np.bool_)
-    for filling in fillings:
-        for start, stop in filling.missing:
-            missing_images[start:stop] = True
-    starts = [
-        start
-        for start in range(0, n_images, batch_size)
-        if missing_images[start : start + batch_size].any()
-    ]
-    positions = [
-        position for start in starts for position in range(start, min(start + batch_size, n_images))
-    ]
-    choice = fillings[0].network.choice
-    what = choice.describe()
-    if len(fillings) > 1:
-        what = f"{choice.describe_network()}, {len(fillings)} layers"
-    with (
-        threads(workers) as pool,
-        progress.task(
-            f"Activations of {what}", n_images, done=n_images - int(missing_images.sum())
-        ) as task,
-    ):
-        batches = image_batches(dataset, choice, positions, batch_size, pool)
-        for start, images in zip(starts, batches, strict=True):
-            stop = start + len(images)
-            asked = [
-                filling
-                for filling in fillings
-                if any(first < stop and start < last for first, last in filling.missing)
-            ]
-            outputs = layers_activations([filling.network for filling in asked], images)
-            for filling, output in zip(asked, outputs, strict=True):
-                filling.take(start, filling.network.units_in(output))
-            task.advance(int(missing_images[start:stop].sum()))

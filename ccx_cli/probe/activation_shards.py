@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.probe.sparse_maps import SparseBatch
-from ccx_cli.store.shards import ShardedCache
+from ccx_cli.store.shards import Shard, ShardedCache
 
 if TYPE_CHECKING:
     import h5py
@@ -89,12 +89,38 @@ def covers(cache: ShardedCache, n_images: int) -> bool:
     return reached == n_images
 
 
+class Made(NamedTuple):
+    """The images from ``start`` to before ``stop``: their shard, or what is not zero of them."""
+
+    start: int
+    stop: int
+    content: Shard | SparseBatch
+
+
+def make_shard(
+    cache: ShardedCache, said: Mapping[str, str], start: int, maps: NDArray[np.float32]
+) -> Made:
+    """Write ``(n_units, n_images, height, width)`` of the images from ``start``, unless sparse.
+
+    The shard is written apart; ``said`` are its attributes.
+    """
+    stop = start + maps.shape[1]
+    sparse_bytes = 8 * (np.count_nonzero(maps) + len(maps))
+    if sparse_bytes * _SMALLER <= maps.nbytes:
+        return Made(start, stop, SparseBatch.of(maps))
+    apart, name = cache.apart(), shard_name(start, stop)
+    with apart.write(name) as file:
+        file.attrs.update(said)
+        file["activations"] = maps
+    return Made(start, stop, apart.shards[name])
+
+
 class ShardWriter:
-    """Writes shards of images as they come, in the form that is smaller by far.
+    """Keeps shards of images as they come, in the form that is smaller by far.
 
     What is sparse is gathered over consecutive images, so that there are few shards. ``flush``
     writes what is left of it, at the end and where nothing may be lost. ``said`` are attributes of
-    every shard.
+    every shard. Hold the directory's lock.
     """
 
     def __init__(self, cache: ShardedCache, said: Mapping[str, str] | None = None) -> None:
@@ -105,15 +131,19 @@ class ShardWriter:
 
     def add(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> None:
         """Take ``(n_units, n_images, height, width)`` of the images from ``start``."""
-        if not isinstance(maps, SparseBatch):
-            sparse_bytes = 8 * (np.count_nonzero(maps) + len(maps))
-            if sparse_bytes * _SMALLER > maps.nbytes:
-                self.flush()
-                with self._cache.write(shard_name(start, start + maps.shape[1])) as file:
-                    file.attrs.update(self._said)
-                    file["activations"] = maps
-                return
-            maps = SparseBatch.of(maps)
+        if isinstance(maps, SparseBatch):
+            self.take(Made(start, start + len(maps), maps))
+        else:
+            self.take(make_shard(self._cache, self._said, start, maps))
+
+    def take(self, made: Made) -> None:
+        """Take images for which there is a shard already, or what is not zero of them."""
+        start, stop, maps = made
+        if isinstance(maps, Shard):
+            self.flush()
+            if shard_name(start, stop) not in self._cache:
+                self._cache.register({shard_name(start, stop): maps})
+            return
         is_next = start == self._first + self._n_images
         if not is_next or self._n_images + len(maps) > images_together(*maps.shape[2:]):
             self.flush()
@@ -132,10 +162,12 @@ class ShardWriter:
         n_units, _, height, width = self._waiting[0].shape
         shape = n_units, self._n_images, height, width
         ends, positions, values = _by_unit(self._waiting, shape)
-        with self._cache.write(shard_name(self._first, self._first + self._n_images)) as file:
+        apart, name = self._cache.apart(), shard_name(self._first, self._first + self._n_images)
+        with apart.write(name) as file:
             file.attrs.update(self._said)
             file.attrs["shape"] = shape
             file["ends"], file["positions"], file["values"] = ends, positions, values
+        self._cache.register(apart.shards)
         self._waiting = []
         self._n_images = self._n_values = 0
 

@@ -106,11 +106,16 @@ def activations_identity(
 
 def open_activations(dataset: BrodenDataset, cache: ShardedCache) -> Activations:
     """Open a complete cache, whose shards are verified as they are read; else MissingInputError."""
-    if not covers(cache, len(dataset.rows)):
+    return whole_activations(cache, len(dataset.rows))
+
+
+def whole_activations(cache: ShardedCache, n_images: int) -> Activations:
+    """Open a complete cache of so many images, as ``open_activations`` does."""
+    if not covers(cache, n_images):
         raise cache.unfinished()
     maps = stored_maps(cache)
     assert maps is not None
-    return Activations(cache, tuple(sorted(cache.shards)), maps[0], len(dataset.rows), maps[1:])
+    return Activations(cache, tuple(sorted(cache.shards)), maps[0], n_images, maps[1:])
 
 
 def stored_maps(cache: ShardedCache) -> tuple[int, int, int] | None:

@@ -171,6 +171,7 @@ def import_activations(
         cache.refresh()
         if covers(cache, n_images):
             return
+        cache.remove_unnamed()
         with _reading(source, dataset) as (block, read):
             missing = missing_spans(cache, n_images, block)
             done = n_images - sum(stop - start for start, stop in missing)

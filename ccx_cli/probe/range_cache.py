@@ -6,9 +6,11 @@ One shard, ``ranges``: ``count`` ``(n_units,)`` int16, -1 for a unit not done ye
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from errno import EACCES, EPERM, EROFS
+from functools import partial
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,6 +65,29 @@ def known_ranges(cache: ShardedCache) -> dict[int, tuple[Range, ...]]:
     }
 
 
+class UnitRanges(NamedTuple):
+    """A unit's ranges, how many of its activations lie in each, and how many there are."""
+
+    unit: int
+    ranges: tuple[Range, ...]
+    counts: list[int]
+    n_values: int
+
+
+Asked = tuple[int, tuple[Range, ...] | None]
+"""A unit, and its ranges if they are known."""
+RangesElsewhere = Callable[[Activations, RangeMethod, Sequence[Asked]], Iterator[UnitRanges]]
+"""Does ``ranges_of_unit`` for each, in any order."""
+
+
+def ranges_of_unit(activations: Activations, method: RangeMethod, asked: Asked) -> UnitRanges:
+    """Find the ranges of a unit that are not known, and count what lies in each."""
+    unit, known = asked
+    maps = activations.unit(unit)
+    ranges = find_ranges(maps, method) if known is None else known
+    return UnitRanges(unit, ranges, [each.count(maps) for each in ranges], int(maps.size))
+
+
 class RangeCache:
     """Ranges of a layer's units, on the images of ``split``, found once for all threads."""
 
@@ -105,15 +130,24 @@ class RangeCache:
                 self._known[unit] = self._new[unit] = found
 
     def of_units(
-        self, units: Sequence[int], workers: int
-    ) -> Iterator[tuple[int, Maps, tuple[Range, ...]]]:
-        """Return units with their maps and ranges, in order, found side by side in threads."""
-
-        def find(unit: int) -> tuple[int, Maps, tuple[Range, ...]]:
-            maps = self._activations.unit(unit)
-            return unit, maps, self.of(unit, maps)
-
-        return map_in_order(find, units, workers)
+        self, units: Sequence[int], workers: int, elsewhere: RangesElsewhere | None = None
+    ) -> Iterator[UnitRanges]:
+        """Yield the ranges of units, in order, found side by side in threads or ``elsewhere``."""
+        asked = [(unit, self._known.get(unit)) for unit in units]
+        if elsewhere is None:
+            measure = partial(ranges_of_unit, self._activations, self._method)
+            found = map_in_order(measure, asked, workers)
+        else:
+            found = elsewhere(self._activations, self._method, asked)
+        waiting: dict[int, UnitRanges] = {}
+        left = iter(units)
+        unit = next(left, None)
+        for each in found:
+            self.keep(each.unit, each.ranges)
+            waiting[each.unit] = each
+            while unit in waiting:
+                yield waiting.pop(unit)
+                unit = next(left, None)
 
     def save(self) -> None:
         """Add what this process found to the file, beside what others have.

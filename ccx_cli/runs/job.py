@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import platform
 import sys
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -37,34 +34,16 @@ from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts, Split, part_concepts, prepare_concepts
+from ccx_cli.runs.unit_queue import Explained, LayerUnits, UnitTasks, explain_layers
 from ccx_cli.runs.unit_spans import write_spans
-from ccx_cli.runs.workers import LostTaskError, Tasks, in_threads
+from ccx_cli.runs.workers import in_threads
 from ccx_cli.search.explanation import Explainer
-from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
-from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
-
-_BEGUN = 4
-"""Units that wait for each thread, so that none waits for a unit."""
-
-
-class Explained(NamedTuple):
-    """A unit's explanations, and all ranges of the unit."""
-
-    records: list[ExplanationRecord]
-    ranges: tuple[Range, ...]
-
-
-class UnitTasks(NamedTuple):
-    """Who explains units, and the task of each."""
-
-    tasks: Tasks
-    explain: Callable[[int], Explained]
 
 
 @dataclass(frozen=True)
@@ -88,98 +67,23 @@ class ExplainJob:
         workers: int,
         session: Mapping[str, Any],
         progress: Progress,
-        elsewhere: Callable[[], AbstractContextManager[UnitTasks]] | None = None,
     ) -> Generator[list[ExplanationRecord], None, None]:
-        """Yield every unit's records in the order of ``units``, finding what is not stored yet.
+        """Yield every unit's records in the order of ``units``, finding what is not stored yet."""
 
-        ``elsewhere`` opens what explains them, once the header is written, instead of so many
-        threads here.
-        """
-        stored = self.results.lines.finished()
-        if all(unit in stored for unit in units) and self.results.has_header():
-            sizes = FormulaSizes(self.explainer.index)
-            yield from (sizes.completed(stored[unit]) for unit in units)
-            return
-        with writing(self.results.directory, progress):
-            self.results.lines.drop_torn_line()
-            if not stored.is_of_all():
-                stored = self.results.lines.finished()
-            missing = [unit for unit in units if unit not in stored]
-            known = len(units) - len(missing)
-            asked = {"asked": write_spans(units), "stored": known, "workers": workers}
-            device = {"device": self.explainer.device}
-            self.results.begin_session(self.about, {**session, **asked, **device})
-            began = time.monotonic()
-            try:
-                with elsewhere() if elsewhere else self._in_threads(workers) as explaining:
-                    yield from self._explain_all(units, missing, stored, explaining, progress)
-            finally:
-                if isinstance(self.ranges, RangeCache):
-                    self.ranges.save()
-            seconds = round(time.monotonic() - began, 1)
-            self.results.end_session(units=len(missing), seconds=seconds)
-            self.results.lines.read_brief()
+        @contextmanager
+        def opening() -> Iterator[UnitTasks]:
+            with in_threads(workers) as tasks:
+                yield UnitTasks(tasks, [self.explain_unit])
 
-    @contextmanager
-    def _in_threads(self, workers: int) -> Iterator[UnitTasks]:
-        with in_threads(workers) as tasks:
-            yield UnitTasks(tasks, self.explain_unit)
+        asked = self.asked(units, workers, session)
+        for _, records in explain_layers([asked], opening, progress):
+            yield records
 
-    def _explain_all(
-        self,
-        units: Sequence[int],
-        missing: Sequence[int],
-        stored: Mapping[int, list[ExplanationRecord]],
-        explaining: UnitTasks,
-        progress: Progress,
-    ) -> Generator[list[ExplanationRecord], None, None]:
-        """Explain what is missing side by side; store each unit as it is finished.
-
-        A few units for each worker are begun at a time: a layer may have a hundred thousand.
-        """
-        tasks, explain = explaining
-        sizes, left = FormulaSizes(self.explainer.index), iter(missing)
-        found: dict[int, list[ExplanationRecord]] = {}
-        begun: dict[Future[Explained], int] = {}
-        lost: dict[int, LostTaskError] = {}
-        with progress.task(
-            "Explanations", len(units), done=len(units) - len(missing), unit="units"
-        ) as task:
-
-            def begin() -> None:
-                for unit in islice(left, max(0, _BEGUN * tasks.count - len(begun))):
-                    begun[tasks.begin(explain, unit)] = unit
-
-            begin()
-            for unit in units:
-                known = (stored, found, lost)
-                is_waiting = not any(unit in some for some in known)
-                while is_waiting or any(future.done() for future in begun):
-                    tasks.wait(begun)
-                    # In the order in which they began: with one thread that is the file's.
-                    finished = {future: of for future, of in begun.items() if future.done()}
-                    for future in finished:
-                        del begun[future]
-                    begin()
-                    for future, explained in finished.items():
-                        try:
-                            records, ranges = future.result()
-                        except LostTaskError:
-                            lost[explained] = LostTaskError(
-                                f"Unit {explained} ended the Dask workers that explained it, again "
-                                "and again."
-                            )
-                            continue
-                        if isinstance(self.ranges, RangeCache):
-                            self.ranges.keep(explained, ranges)
-                        self.results.lines.append(records)
-                        task.advance()
-                        found[explained] = records
-                    is_waiting = not any(unit in some for some in known)
-                if unit not in lost:
-                    yield sizes.completed(found.pop(unit) if unit in found else stored[unit])
-        for error in lost.values():
-            raise error
+    def asked(self, units: Sequence[int], workers: int, session: Mapping[str, Any]) -> LayerUnits:
+        """Return what is asked for, to be explained with other layers in one queue."""
+        asked = {"asked": write_spans(units), "workers": workers, "device": self.explainer.device}
+        index, ranges = self.explainer.index, self.ranges
+        return LayerUnits(self.results, units, self.about, {**session, **asked}, index, ranges)
 
     def explain_unit(self, unit: int) -> Explained:
         """Explain a unit; nothing is stored."""
@@ -305,10 +209,10 @@ def prepare_job(
     )
 
 
-def stored_job(run: Run, roots: Roots, device: str) -> ExplainJob:
+def stored_job(run: Run, roots: Roots, device: str, concepts: Concepts | None = None) -> ExplainJob:
     """Open the job of a run whose header and caches are there, to explain units of it."""
     inputs, settings = RunInputs(run, roots, compared=True), settings_of(run)
-    concepts = part_concepts(inputs.index, inputs.dataset, settings.split)
+    concepts = concepts or part_concepts(inputs.index, inputs.dataset, settings.split)
     activations = inputs.activations
     ranges: RangeCache | tuple[Range, ...] | None = settings.by_hand
     if ranges is None:

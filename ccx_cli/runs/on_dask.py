@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import RLock
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -150,26 +150,28 @@ class DaskCluster:
     progress: Progress
 
     @contextmanager
-    def tasks(self, *proofs: Path) -> Iterator[DaskTasks]:
+    def tasks(self, *proofs: Path, check: Check | None = None) -> Iterator[DaskTasks]:
         """Return what begins tasks on workers that all see the files ``proofs`` as this process.
 
         Files that are written meanwhile prove nothing: a worker that comes later sees others.
+        ``check`` is done by each worker, and says by a ``CcxError`` why it cannot do the work.
 
         Raises
         ------
         CcxError
-            If there are no workers in time, or one has another version of ccx or another disk.
+            If there are no workers in time, or one has another version of ccx or another disk, or
+            fails the check.
         """
         here = tuple(path.absolute() for path in proofs)
-        expected = _describe(here)
+        expected = _describe(here, None)
         with self.answering():
             self._wait_for_workers()
-            told = self.client.run(_describe, here, on_error="return")
+            told = self.client.run(_describe, here, check, on_error="return")
         wrong = {address: _fault(one, expected) for address, one in told.items()}
         for fault in filter(None, wrong.values()):
             named = few([address for address in wrong if wrong[address] == fault], _NAMED)
             raise CcxError(f"Of the Dask workers, {named} {fault}.")
-        yield DaskTasks(self, expected)
+        yield DaskTasks(self, expected, check)
 
     def _wait_for_workers(self) -> None:
         if not self.client.scheduler_info()["workers"]:
@@ -207,11 +209,22 @@ class DaskCluster:
         )
 
 
+class Check(Protocol):
+    """What a worker does once before it works; equal ones check the same."""
+
+    def __call__(self) -> None:
+        """Raise a ``CcxError`` where the worker cannot do the work: "cannot ..."."""
+
+    def __hash__(self) -> int:
+        """Return what equal ones return."""
+
+
 class _Worker(msgspec.Struct, frozen=True):
-    """What a worker is: its version of ccx, and the digests of files as it sees them."""
+    """What a worker is: its version of ccx, the digests of files as it sees them, its fault."""
 
     version: str
     files: tuple[tuple[Path, str | None], ...]
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ class DaskTasks:
 
     cluster: DaskCluster
     expected: _Worker
+    check: Check | None = None
 
     @property
     def count(self) -> int:
@@ -232,7 +246,7 @@ class DaskTasks:
         done: Future[T] = Future()
         with self.cluster.answering():
             task: Any = self.cluster.client.submit(
-                _work, self.expected, function, arguments, pure=False
+                _work, self.expected, self.check, function, arguments, pure=False
             )
         task.add_done_callback(lambda task: self._take(task, done))
         return done
@@ -271,10 +285,16 @@ class DaskTasks:
             self.cluster.look()
 
 
-def _describe(files: tuple[Path, ...]) -> _Worker:
+def _describe(files: tuple[Path, ...], check: Check | None) -> _Worker:
     """Return, here or on a worker, what it is."""
-    digests = (file_digest(path) if path.is_file() else None for path in files)
-    return _Worker(__version__, tuple(zip(files, digests, strict=True)))
+    found = [(path, file_digest(path) if path.is_file() else None) for path in files]
+    fault = None
+    try:
+        if check is not None:
+            check()
+    except CcxError as error:
+        fault = str(error).rstrip(".")
+    return _Worker(__version__, tuple(found), fault)
 
 
 def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
@@ -290,28 +310,35 @@ def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
             return f"do not see {path}: mount the same directories there"
         if (path, digest) not in expected.files:
             return f"see another {path}: mount the same directories there"
-    return None
+    return told.fault
 
 
-_fit: set[_Worker] = set()
-_kept: dict[Hashable, Any] = {}
+_fit: set[tuple[_Worker, Check | None]] = set()
+_kept: dict[type, tuple[Hashable, Any]] = {}
 _lock = RLock()
 
 
-def _work(expected: _Worker, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+def _work(
+    expected: _Worker,
+    check: Check | None,
+    function: Callable[..., T],
+    arguments: tuple[Any, ...],
+) -> T:
     """Do a task on a worker, which may have come after the others were looked at."""
-    if expected not in _fit:
-        fault = _fault(_describe(tuple(path for path, _ in expected.files)), expected)
+    if (expected, check) not in _fit:
+        told = _describe(tuple(path for path, _ in expected.files), check)
+        fault = _fault(told, expected)
         if fault is not None:
             raise CcxError(f"A Dask worker that came later would {fault}.")
-        _fit.add(expected)
+        _fit.add((expected, check))
     return function(*arguments)
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """Return, on a worker, what ``make`` makes, which is kept until there is another ``key``."""
+    """Return what ``make`` makes on a worker: kept until there is another ``key`` of its type."""
     with _lock:
-        if key not in _kept:
-            _kept.clear()
-            _kept[key] = make()
-        return cast("T", _kept[key])
+        known = _kept.get(type(key))
+        if known is None or known[0] != key:
+            _kept.pop(type(key), None)
+            known = _kept[type(key)] = key, make()
+        return cast("T", known[1])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.fingerprints import (
@@ -16,6 +17,7 @@ from ccx_cli.concepts.fingerprints import (
 )
 from ccx_cli.concepts.index import (
     ConceptIndex,
+    IndexElsewhere,
     build_index,
     index_cache,
     index_step,
@@ -40,6 +42,9 @@ from ccx_cli.store.locks import writing
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import MANIFEST, ShardedCache, read_manifest, remove_cache
 from ccx_cli.store.steps import Step
+
+if TYPE_CHECKING:
+    from ccx_cli.probe.activation_pieces import Elsewhere
 
 
 @dataclass(frozen=True)
@@ -130,20 +135,30 @@ def plan_units(inputs: Inputs, run: Run | None, units: Sequence[int] | None) -> 
     return replace(run.lines.step("explanations", units), path=run.directory)
 
 
-def prepare_layers(layers: Sequence[Inputs], progress: Progress) -> list[Activations]:
-    """Make what the activations of several layers lack, in one pass over the images; open them."""
+def missing_layers(layers: Sequence[Inputs]) -> list[tuple[NetworkDescription, ShardedCache]]:
+    """Return the networks whose activations are not whole, and their caches."""
+    return [
+        (inputs.choice, inputs.activations_cache)
+        for inputs in layers
+        if isinstance(inputs.choice, NetworkDescription)
+        and not covers(inputs.activations_cache, len(inputs.dataset.rows))
+    ]
+
+
+def prepare_layers(
+    layers: Sequence[Inputs], progress: Progress, elsewhere: Elsewhere | None = None
+) -> list[Activations]:
+    """Make what the activations of several layers lack, in one pass over the images; open them.
+
+    ``elsewhere`` runs the network instead of this process.
+    """
     first = layers[0]
     for inputs in layers:
         if not covers(inputs.activations_cache, len(inputs.dataset.rows)):
             note_older(inputs.activations_cache, progress)
     if isinstance(first.choice, PrecomputedActivations):
         import_activations(first.dataset, first.choice, first.activations_cache, progress)
-    missing = [
-        (inputs.choice, inputs.activations_cache)
-        for inputs in layers
-        if isinstance(inputs.choice, NetworkDescription)
-        and not covers(inputs.activations_cache, len(inputs.dataset.rows))
-    ]
+    missing = missing_layers(layers)
     if missing:
         # Loads torch, which caches that are complete do not need.
         from ccx_cli.probe.activation_pass import build_activations
@@ -155,6 +170,7 @@ def prepare_layers(layers: Sequence[Inputs], progress: Progress) -> list[Activat
             batch_size=first.batch_size,
             workers=first.workers,
             progress=progress,
+            elsewhere=elsewhere,
         )
         now = images_fingerprint(first.dataset, first.roots.activations, first.check)
         for _, cache in missing:
@@ -170,12 +186,21 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
 
 def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
     """Make what the concept index lacks, and load it."""
+    complete_index(inputs, progress)
+    return load_index(inputs.dataset, inputs.index_cache)
+
+
+def complete_index(
+    inputs: Inputs, progress: Progress, elsewhere: IndexElsewhere | None = None
+) -> None:
+    """Make what the concept index lacks, ``elsewhere`` instead of by processes here."""
     cache = inputs.index_cache
     if not is_whole(inputs.dataset, cache):
-        build_index(inputs.dataset, cache, workers=inputs.workers, progress=progress)
+        build_index(
+            inputs.dataset, cache, workers=inputs.workers, progress=progress, elsewhere=elsewhere
+        )
         now = labels_fingerprint(inputs.dataset, inputs.roots.segmentations, inputs.check)
         _refuse_changed(cache, now, "labels", progress)
-    return load_index(inputs.dataset, cache)
 
 
 def _refuse_changed(cache: ShardedCache, now: str, what: str, progress: Progress) -> None:

@@ -1,41 +1,67 @@
 """Units are explained by the workers of a Dask cluster, which read the caches from a shared disk.
 
-A worker opens the run by its header, as ``ccx rerun`` does. It writes nothing: the process that
-began the run stores ranges and lines.
+A worker opens runs by their headers, as ``ccx rerun`` does. It writes nothing: the process that
+began the runs stores ranges and lines.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
-from ccx_cli.runs.job import Explained, UnitTasks, stored_job
+from ccx_cli.runs.job import ExplainJob, stored_job
 from ccx_cli.runs.on_dask import DaskCluster, kept
 from ccx_cli.runs.run import HEADER, Run
+from ccx_cli.runs.splits import Concepts
+from ccx_cli.runs.unit_queue import Explained, UnitTasks
 from ccx_cli.store.paths import Roots
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What a worker opens a run by."""
+class _Session:
+    """What the runs of several layers have in common, and a worker keeps with all of them."""
 
-    directory: Path
+    directories: tuple[Path, ...]
     roots: Roots
     device: str
 
 
 @contextmanager
-def units_on(cluster: DaskCluster, run: Run, roots: Roots, device: str) -> Iterator[UnitTasks]:
-    """Explain units of a run, whose header is written, on a cluster."""
-    with cluster.tasks(run.directory / HEADER) as tasks:
-        yield UnitTasks(tasks, partial(_explain, _Job(run.directory.absolute(), roots, device)))
+def units_on(
+    cluster: DaskCluster, runs: Sequence[Run], roots: Roots, device: str
+) -> Iterator[UnitTasks]:
+    """Explain units of the runs of layers, whose headers are written, on a cluster."""
+    session = _Session(tuple(run.directory.absolute() for run in runs), roots, device)
+    with cluster.tasks(*(run.directory / HEADER for run in runs)) as tasks:
+        explain = [partial(_explain, session, directory) for directory in session.directories]
+        yield UnitTasks(tasks, explain)
 
 
-def _explain(job: _Job, unit: int) -> Explained:
-    """Explain a unit on a worker."""
-    run = Run(job.directory)
-    opened = kept(job, lambda: stored_job(run, job.roots, job.device))
-    return opened.explain_unit(unit)
+_opening = Lock()
+
+
+def _explain(session: _Session, directory: Path, unit: int) -> Explained:
+    """Explain a unit on a worker, which keeps the concepts once for all layers."""
+    with _opening:
+        jobs = kept(session, dict[Path, ExplainJob])
+        if directory not in jobs:
+            other = next(iter(jobs.values()), None)
+            concepts = None
+            if other is not None:
+                explainer = other.explainer
+                concepts = Concepts(explainer.index, explainer.data, other.split)
+            device = _resolved(session.device)
+            jobs[directory] = stored_job(Run(directory), session.roots, device, concepts)
+    return jobs[directory].explain_unit(unit)
+
+
+def _resolved(device: str) -> str:
+    if device == "cpu":
+        return device
+    from ccx_cli.probe.networks.devices import resolve_device  # Loads torch.
+
+    return str(resolve_device(device))

@@ -14,8 +14,8 @@ from ccx_cli.threads import threads
 
 P = TypeVar("P")
 T = TypeVar("T")
-_BEGUN = 4
-"""Tasks that wait for each worker, so that none waits for a task."""
+AHEAD = 4
+"""Tasks begun for each that is done at once, so that nobody waits for one."""
 
 
 class LostTaskError(CcxError):
@@ -76,7 +76,7 @@ def side_by_side(
     lost: P | None = None
 
     def begin_some() -> None:
-        for piece in islice(left, max(0, _BEGUN * tasks.count - len(begun))):
+        for piece in islice(left, max(0, AHEAD * tasks.count - len(begun))):
             begun[begin(piece)] = piece
 
     begin_some()

@@ -15,9 +15,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MANIFEST = "manifest.json"
 # What ccx calls the files of a shard, and what a killed writer leaves.
 _SHARD_FILE = re.compile(r".+\.[0-9a-f]{12}\.h5")
-_LEFT_FILE = re.compile(r"\.lock|\..+\.part")
+_LEFT_FILE = re.compile(r"\.lock|\..+\.(part|proof)")
 _KINDS = {
     "ccx-activations",
     "ccx-concept-index",
@@ -77,6 +77,17 @@ class ShardedCache:
     rebuild: str
     shards: dict[str, Shard] = field(default_factory=dict)
     _verified: set[str] = field(default_factory=set)
+    _is_apart: bool = False
+
+    def apart(self) -> Self:
+        """Return the same directory to write shards to that another process registers."""
+        return replace(self, shards={}, _verified=set(), _is_apart=True)
+
+    def register(self, shards: Mapping[str, Shard]) -> None:
+        """Name shards in the manifest that were written apart; hold the directory's lock."""
+        self.shards |= shards
+        self._verified |= shards.keys()
+        self._write_manifest()
 
     def refresh(self) -> None:
         """Read the manifest again; DamagedDataError if it is not one of this cache."""
@@ -108,7 +119,8 @@ class ShardedCache:
     def write(self, name: str) -> Iterator[h5py.File]:
         """Write shard ``name``: it lands whole when the block ends; hold the directory's lock.
 
-        The file's name carries its digest, so that a new version never takes the old one's place
+        Of a cache that is written ``apart``, the file is there then, and in no manifest. The file's
+        name carries its digest, so that a new version never takes the old one's place
         before the manifest does. HDF5 writes to memory: a disk that fills under an open file
         leaves the library in a state that later crashes the process.
         """
@@ -125,10 +137,11 @@ class ShardedCache:
         shard = Shard(f"{name}.{digest[:12]}.h5", len(content), digest)
         with replacing(self.directory / shard.file) as beside:
             beside.write_bytes(content)
-        self.shards[name] = shard
-        self._verified.add(name)
-        self._write_manifest()
-        self.remove_unnamed()
+        if self._is_apart:
+            self.shards[name] = shard
+        else:
+            self.register({name: shard})
+            self.remove_unnamed()
 
     @contextmanager
     def read(self, name: str) -> Iterator[h5py.File]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,8 +20,10 @@ from ccx_cli.runs import on_dask, units_on_dask
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
+    from tests.cli.dask_machines import scheduler_and_worker
 else:
     from command_line import ON_TINY, CommandLine, start
+    from dask_machines import scheduler_and_worker
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -131,25 +132,12 @@ def _has_processes(group: int) -> bool:
 
 
 def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str]) -> None:
-    port = _free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", str(port),
-             "--host", "127.0.0.1", "--no-dashboard"],
-            stderr=subprocess.DEVNULL,
-        ),
-        subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1"],
-            stderr=subprocess.DEVNULL,
-        ),
-    ]  # fmt: skip
-    try:
+    with scheduler_and_worker() as (address, scheduler):
 
         def kill() -> None:
             while not fresh.files("results/*/explanations.jsonl"):
                 time.sleep(0.01)
-            both[0].kill()
+            scheduler.kill()
 
         killer = threading.Thread(target=kill)
         killer.start()
@@ -158,20 +146,8 @@ def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str
         assert done.code == 1
         assert f"The Dask scheduler at {address} is gone" in done.err
         assert "Traceback" not in done.err
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
     assert fresh.explain("--units", UNITS).code == 0
     assert sorted_lines(fresh, "results") == expected
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_a_unit_that_ends_workers_is_named_and_others_go_on(
@@ -205,6 +181,49 @@ if any("spawn_main" in word for word in sys.orig_argv):
             os._exit(9)
         return explain(self, unit)
     job.ExplainJob.explain_unit = end
+"""
+
+
+def test_units_of_all_layers_are_one_queue(fresh: CommandLine) -> None:
+    layers = ["--layer", "layer3", "--layer", "layer4", "--units", "0-5"]
+    fresh.explain(*layers, "-q", "--root-results", str(fresh.data / "alone"))
+    (fresh.data / "sitecustomize.py").write_text(SLOW_AT_UNIT_4)
+    path = os.pathsep.join([str(fresh.data), os.environ.get("PYTHONPATH", "")])
+    log = fresh.data / "log"
+    words = ["explain", *ON_TINY, *layers, "--dask", "local:2", "--dask-timeout", "200"]
+    done = start(fresh.data, *words, PYTHONPATH=path, EXPLAINED=str(log))
+    _, err = done.communicate(timeout=300)
+    assert done.returncode == 0, err
+    events = log.read_text().split("\n")
+    assert events.index("begin layer4 0") < events.index("end layer3 4")
+    assert "All layers: 12 of 12 units" in err
+    assert "Explanations of layer4: 6 of 6 units" in err
+    for layer in ("layer3", "layer4"):
+        (here,) = fresh.files(f"results/*{layer}*/explanations.jsonl")
+        (alone,) = fresh.files(f"alone/*{layer}*/explanations.jsonl")
+        assert sorted(here.read_text().splitlines()) == sorted(alone.read_text().splitlines())
+        header = json.loads((here.parent / "header.json").read_text())
+        assert header["sessions"][-1]["units"] == 6
+
+
+SLOW_AT_UNIT_4 = """
+import sys
+if any("spawn_main" in word for word in sys.orig_argv):
+    import os
+    import time
+    import ccx_cli.runs.job as job
+    explain = job.ExplainJob.explain_unit
+    def tell(*words):
+        with open(os.environ["EXPLAINED"], "a") as log:
+            log.write(" ".join(map(str, words)) + "\\n")
+    def slow(self, unit):
+        tell("begin", self.explainer.layer, unit)
+        found = explain(self, unit)
+        if self.explainer.layer == "layer3" and unit == 4:
+            time.sleep(5)
+        tell("end", self.explainer.layer, unit)
+        return found
+    job.ExplainJob.explain_unit = slow
 """
 
 
@@ -266,7 +285,7 @@ def test_a_result_that_never_comes_holds_no_process_up() -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
         with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
             assert cluster is not None
-            tasks, done = on_dask.DaskTasks(cluster, on_dask._describe(())), Future[int]()
+            tasks, done = on_dask.DaskTasks(cluster, on_dask._describe((), None)), Future[int]()
             task = cluster.client.submit(abs, 1)
             taking = threading.Thread(target=tasks._take, args=(task, done), daemon=True)
             taking.start()

@@ -332,10 +332,12 @@ def test_ranges_found_side_by_side_come_in_order(own: Activations, workers: int)
     units = [5, 3, 40, 0, 1, 2, 7, 9, 11]
     cache = RangeCache(own, RangeMethod(5), SilentProgress())
     found = list(cache.of_units(units, workers))
-    assert [unit for unit, _, _ in found] == units
-    for unit, maps, ranges in found:
-        np.testing.assert_array_equal(maps, own.unit(unit))
+    assert [each.unit for each in found] == units
+    for unit, ranges, counts, n_values in found:
+        maps = own.unit(unit)
         assert ranges == find_ranges(maps, RangeMethod(5))
+        assert counts == [each.count(maps) for each in ranges]
+        assert n_values == dense_maps(maps).size
 
 
 def test_damaged_ranges_are_named(own: Activations) -> None:

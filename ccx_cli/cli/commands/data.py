@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from ccx_cli.cli.network_options import NetworkOptions
 from ccx_cli.cli.options import (
     DATA,
+    DaskOptions,
     DataOptions,
     FormOptions,
     ListOptions,
@@ -165,6 +166,7 @@ class CacheBuildOptions(PlannedOptions):
     data: DataOptions
     network: NetworkOptions
     no_activations: bool = flag("Build only the concept index.")
+    cluster: DaskOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,7 @@ class ClusterOptions(PlannedOptions):
     units: RankedUnitOptions
     preset: PresetOptions
     ranges: RangeOptions
+    cluster: DaskOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

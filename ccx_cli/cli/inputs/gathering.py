@@ -73,6 +73,7 @@ Options = (
     | CompareHeuristicsOptions
     | CompareThresholdsOptions
 )
+ON_A_CLUSTER = CacheBuildOptions | ClusterOptions | ExplainOptions
 Missing = tuple[Step, Callable[[Progress], object]]
 """Something that inputs cannot be read without, and what makes it."""
 
@@ -132,7 +133,7 @@ def _missing_inputs(options: Options) -> Iterator[Missing]:
             return
         side = side or USUAL_SIDE
     else:
-        device_of(network.device)
+        _device(options)
         weights = missing_weights(roots, network, run.seed) if fetch else None
         if weights is not None:
             yield _to_fetch(weights, roots)
@@ -202,7 +203,7 @@ def _check_activations(network: NetworkOptions) -> None:
 def _read_inputs(options: Options, progress: Progress, *, remember: bool = True) -> list[Inputs]:
     """Read inputs that are all there; ``remember`` the digests of files."""
     places, data, network, run = options.places, options.data, options.network, options.run
-    roots, device = places.roots, device_of(network.device)
+    roots, device = places.roots, _device(options)
     check = FileCheck(data.by_size, remember, progress)
 
     def inputs(resolved: NetworkOptions, choice: ActivationSource, seed: int) -> Inputs:
@@ -242,7 +243,11 @@ def _read_inputs(options: Options, progress: Progress, *, remember: bool = True)
         progress.note(f"The images of {dataset.directory} are resized to {height} x {width}.")
     names: list[str] = []
     for layer in network.distinct_layers or [choice.layer]:
-        names += _blocks(choice, device) if layer == ALL_BLOCKS else [layer]
+        names += (
+            _blocks(choice, "cpu" if _is_elsewhere(options) else device)
+            if layer == ALL_BLOCKS
+            else [layer]
+        )
     layers = [replace(choice, layer=name) for name in dict.fromkeys(names)]
     return [inputs(network.resolved(each), each, run.seed) for each in layers]
 
@@ -252,6 +257,17 @@ def _any_layer(network: NetworkOptions) -> str | None:
     if ALL_BLOCKS in network.distinct_layers:
         return ""
     return next(iter(network.distinct_layers), None)
+
+
+def _device(options: Options) -> str:
+    """Resolve the device; of workers elsewhere, each resolves it for itself."""
+    name = options.network.device
+    return name if _is_elsewhere(options) else device_of(name)
+
+
+def _is_elsewhere(options: Options) -> bool:
+    """Tell whether workers of a cluster run the network."""
+    return isinstance(options, ON_A_CLUSTER) and options.cluster.dask is not None
 
 
 def _blocks(choice: NetworkDescription, device: str) -> list[str]:

@@ -1,0 +1,201 @@
+"""Explains the units of one or several layers side by side, and stores each as it is finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.range_cache import RangeCache
+from ccx_cli.probe.ranges import Range
+from ccx_cli.progress import Progress, Task
+from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.lines import UnitLines
+from ccx_cli.runs.run import Run
+from ccx_cli.runs.workers import AHEAD, LostTaskError, Tasks
+from ccx_cli.search.older_lines import FormulaSizes
+from ccx_cli.store.locks import writing
+
+
+class Explained(NamedTuple):
+    """A unit's explanations, and all ranges of the unit."""
+
+    records: list[ExplanationRecord]
+    ranges: tuple[Range, ...]
+
+
+class UnitTasks(NamedTuple):
+    """Who explains units, and the task of a unit of each layer."""
+
+    tasks: Tasks
+    explain: Sequence[Callable[[int], Explained]]
+
+
+@dataclass
+class LayerUnits:
+    """Units of a layer that are asked for, and where what is found of them is kept."""
+
+    results: Run
+    units: Sequence[int]
+    about: Mapping[str, Any]
+    session: Mapping[str, Any]
+    index: ConceptIndex
+    ranges: RangeCache | Sequence[Range]
+    stored: UnitLines[ExplanationRecord] = field(init=False)
+    missing: list[int] = field(init=False, default_factory=list)
+    found: dict[int, list[ExplanationRecord]] = field(init=False, default_factory=dict)
+    lost: dict[int, LostTaskError] = field(init=False, default_factory=dict)
+    bar: Task = field(init=False)
+    bars: ExitStack = field(init=False, default_factory=ExitStack)
+    is_begun: bool = field(init=False, default=False)
+    began: float = field(init=False)
+    ended: float = field(init=False)
+
+    def is_finished(self) -> bool:
+        """Read what is stored, and tell whether nothing is missing of it."""
+        self.stored = self.results.lines.finished()
+        return all(unit in self.stored for unit in self.units) and self.results.has_header()
+
+    def begin(self) -> None:
+        """Begin a session, and list what is missing; hold the right to write in the run."""
+        self.results.lines.drop_torn_line()
+        if not self.stored.is_of_all():
+            self.stored = self.results.lines.finished()
+        self.missing = [unit for unit in self.units if unit not in self.stored]
+        known = len(self.units) - len(self.missing)
+        self.results.begin_session(self.about, {**self.session, "stored": known})
+        self.is_begun = True
+        self.began = self.ended = time.monotonic()
+
+    def knows(self, unit: int) -> bool:
+        """Tell whether a unit is explained, or lost."""
+        return any(unit in some for some in (self.stored, self.found, self.lost))
+
+    def take(self, unit: int, future: Future[Explained]) -> None:
+        """Store what was found of a unit."""
+        self.ended = time.monotonic()
+        try:
+            records, ranges = future.result()
+        except LostTaskError:
+            self.lost[unit] = LostTaskError(
+                f"Unit {unit} ended the Dask workers that explained it, again and again."
+            )
+            return
+        if isinstance(self.ranges, RangeCache):
+            self.ranges.keep(unit, ranges)
+        self.results.lines.append(records)
+        self.bar.advance()
+        self.found[unit] = records
+
+    def save(self) -> None:
+        """Keep what ranges were found."""
+        if isinstance(self.ranges, RangeCache):
+            self.ranges.save()
+
+    def end(self) -> None:
+        """End the session, of which all units are stored."""
+        seconds = round(self.ended - self.began, 1)
+        self.results.end_session(units=len(self.missing), seconds=seconds)
+        self.results.lines.read_brief()
+
+
+def explain_layers(
+    layers: Sequence[LayerUnits],
+    opening: Callable[[], AbstractContextManager[UnitTasks]],
+    progress: Progress,
+) -> Generator[tuple[int, list[ExplanationRecord]], None, None]:
+    """Yield each unit's layer, by position, and records, in order; find what is not stored yet.
+
+    ``opening`` opens what explains them, once all headers are written. Units of all layers are one
+    queue: nobody waits for the last unit of a layer.
+    """
+    unfinished = [layer for layer in layers if not layer.is_finished()]
+    if not unfinished:
+        for position, layer in enumerate(layers):
+            sizes = FormulaSizes(layer.index)
+            for unit in layer.units:
+                yield position, sizes.completed(layer.stored[unit])
+        return
+    with ExitStack() as held:
+        # In one order, so that two processes never wait for each other.
+        for layer in sorted(unfinished, key=lambda each: each.results.directory):
+            held.enter_context(writing(layer.results.directory, progress))
+        for layer in unfinished:
+            layer.begin()
+        try:
+            with opening() as explaining, ExitStack() as bars:
+                yield from _explain_all(layers, explaining, progress, bars)
+        finally:
+            for layer in unfinished:
+                layer.save()
+        # Not before the last unit of all: headers prove to workers that they see the runs.
+        for layer in unfinished:
+            if not layer.lost:
+                layer.end()
+    for layer in layers:
+        for error in layer.lost.values():
+            raise error
+
+
+def _explain_all(
+    layers: Sequence[LayerUnits], explaining: UnitTasks, progress: Progress, bars: ExitStack
+) -> Generator[tuple[int, list[ExplanationRecord]], None, None]:
+    """Explain what is missing side by side; store each unit as it is finished.
+
+    A few units for each worker are begun at a time: a layer may have a hundred thousand.
+    """
+    tasks = explaining.tasks
+    missing = sum(len(layer.missing) for layer in layers)
+    total = None
+    if len(layers) > 1:
+        n_units = sum(len(layer.units) for layer in layers)
+        bar = progress.task("All layers", n_units, done=n_units - missing, unit="units")
+        total = bars.enter_context(bar)
+    left = _in_turn(layers, explaining, progress, bars)
+    begun: dict[Future[Explained], tuple[LayerUnits, int]] = {}
+
+    def begin() -> None:
+        for layer, unit, explain in islice(left, max(0, AHEAD * tasks.count - len(begun))):
+            begun[tasks.begin(explain, unit)] = layer, unit
+
+    begin()
+    for position, layer in enumerate(layers):
+        sizes = FormulaSizes(layer.index)
+        for unit in layer.units:
+            is_waiting = not layer.knows(unit)
+            while is_waiting or any(future.done() for future in begun):
+                tasks.wait(begun)
+                # In the order in which they began: with one thread that is the file's.
+                finished = {future: of for future, of in begun.items() if future.done()}
+                for future in finished:
+                    del begun[future]
+                begin()
+                for future, (of, explained) in finished.items():
+                    of.take(explained, future)
+                    if total is not None and explained not in of.lost:
+                        total.advance()
+                is_waiting = not layer.knows(unit)
+            if unit not in layer.lost:
+                found = layer.found.pop(unit) if unit in layer.found else layer.stored[unit]
+                yield position, sizes.completed(found)
+        layer.bars.close()
+
+
+def _in_turn(
+    layers: Sequence[LayerUnits], explaining: UnitTasks, progress: Progress, bars: ExitStack
+) -> Iterator[tuple[LayerUnits, int, Callable[[int], Explained]]]:
+    """Yield missing units with their layer and task; a layer's bar opens with its first."""
+    for layer, explain in zip(layers, explaining.explain, strict=True):
+        if not layer.is_begun:
+            continue
+        of = f" of {layer.about.get('layer')}" if len(layers) > 1 else ""
+        done = len(layer.units) - len(layer.missing)
+        bar = progress.task(f"Explanations{of}", len(layer.units), done=done, unit="units")
+        layer.bar = bars.enter_context(layer.bars).enter_context(bar)
+        for unit in layer.missing:
+            yield layer, unit, explain
