@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
@@ -122,3 +124,16 @@ def test_the_size_of_batches_does_not_matter(
     # Batches change the order of float32 sums in convolutions.
     assert found[1][0] == pytest.approx(similarities(4)[1][0], abs=1e-5)
     assert found[2][0] == pytest.approx(similarities(4)[2][0], abs=1e-5)
+
+
+@given(st.permutations(range(6)))
+def test_outcomes_in_any_order_are_put_in_that_of_the_images(places: list[int]) -> None:
+    counts, n_ranges = (3, 0, 1, 0, 2), 2
+    ranges = tuple((unit, Range(0.0, 1.0)) for unit in range(n_ranges))
+    formulas = [MaskedFormula(np.zeros(1, np.bool_), np.arange(n), ranges) for n in counts]
+    found = dict(by_formula(formulas, ((k, [10 * k, 10 * k + 1]) for k in places)))
+    starts = np.cumsum((0, *counts)).tolist()
+    assert found == {
+        position: [[10 * (starts[position] + k) + r for k in range(n)] for r in range(n_ranges)]
+        for position, n in enumerate(counts)
+    }
