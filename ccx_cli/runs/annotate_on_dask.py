@@ -99,6 +99,8 @@ class AnnotatorOnDask:
         began = time.perf_counter()
         stems = {image.path: stem for stem, image in missing}
         batches = batches_with(missing, prepared.source.images, self._batch_size)
+        if not batches:
+            return
 
         def begin(batch: Sequence[SourceImage]) -> Future[_Annotated]:
             named = [
@@ -108,11 +110,11 @@ class AnnotatorOnDask:
             settings, colors = prepared.settings, prepared.colors
             return tasks.begin(_annotate, self._engine, named, settings, colors)
 
-        first = [batch[0].path for batch in batches[:1]]
+        first = batches[0][0].path
         with ExitStack() as opened:
             cluster = opened.enter_context(self._cluster())
             assert cluster is not None
-            tasks = opened.enter_context(cluster.tasks(*first, *self._engine.files))
+            tasks = opened.enter_context(cluster.tasks(first, *self._engine.files))
             for _, found in side_by_side(
                 batches, begin, tasks, lambda batch: f"Annotating {batch[0].path} and others"
             ):
