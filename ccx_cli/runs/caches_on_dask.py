@@ -27,7 +27,7 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.runs.inputs_on_dask import one_pass
 from ccx_cli.runs.on_dask import DaskCluster, DaskTasks, kept
 from ccx_cli.runs.preparing import Inputs, complete_index, missing_layers, prepare_layers
-from ccx_cli.runs.workers import side_by_side
+from ccx_cli.runs.workers import LostTaskError, side_by_side
 from ccx_cli.store.atomic import try_lock, write_text
 from ccx_cli.store.shards import MANIFEST, Shard, ShardedCache, read_manifest
 from ccx_cli.threads import cores, threads
@@ -79,7 +79,9 @@ def prepare_on(
             blocks = partial(_blocks, tasks, source)
             made.append(pool.submit(complete_index, first, progress, blocks))
         try:
-            wait(made, return_when=FIRST_EXCEPTION)
+            ended, _ = wait(made, return_when=FIRST_EXCEPTION)
+            if all(isinstance(each.exception(), LostTaskError | None) for each in ended):
+                wait(made)  # Whatever else can be made is.
             for future in made:
                 if future.done():
                     future.result()

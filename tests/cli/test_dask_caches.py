@@ -177,6 +177,33 @@ def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: dict[str
     assert caches(fresh.data) == expected
 
 
+def test_a_block_that_ends_workers_is_named_and_the_rest_is_made(
+    fresh: CommandLine, expected: dict[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SMALL + ENDS_AT_IMAGE_4)
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    words = ["cache", "build", *ON_TINY, "--batch-size", "4", *LAYERS]
+    done = start(fresh.data, *words, "--dask", "local:2", "--dask-timeout", "200", PYTHONPATH=path)
+    _, err = done.communicate(timeout=280)
+    assert done.returncode == 1
+    assert "The concept index from image 4 ended the Dask workers" in err
+    made = caches(fresh.data)
+    assert {name for name in expected if name.startswith("activations")} <= made.keys()
+    assert any("images-00000" in name for name in made)
+
+
+ENDS_AT_IMAGE_4 = """
+if "spawn_main" in words:
+    import os
+    make = index.make_block
+    def end(dataset, cache, start):
+        if start == 4:
+            os._exit(9)
+        return make(dataset, cache, start)
+    index.make_block = end
+"""
+
+
 def test_a_factory_that_workers_cannot_import_is_named_before_work_starts(
     fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
