@@ -6,7 +6,6 @@ directories, on a disk that all see; this process alone names them in the manife
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.index import MadeBlock, is_whole, make_block
-from ccx_cli.errors import CcxError
 from ccx_cli.probe.activations import Activations, whole_activations
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.range_cache import Asked, UnitRanges, ranges_of_unit
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
-from ccx_cli.runs.inputs_on_dask import one_pass
+from ccx_cli.runs.inputs_on_dask import NetworkCheck, one_pass
 from ccx_cli.runs.on_dask import DaskCluster, DaskTasks, kept
 from ccx_cli.runs.preparing import Inputs, complete_index, missing_layers, prepare_layers
 from ccx_cli.runs.workers import LostTaskError, side_by_side
@@ -66,7 +64,7 @@ def prepare_on(
         return
     with ExitStack() as opened:
         proofs = [opened.enter_context(_proof_in(directory)) for directory in directories]
-        check = _NetworkCheck.of(wanted[0][0]) if wanted else None
+        check = NetworkCheck.of(wanted[0][0]) if wanted else None
         proofs.append(first.dataset.directory / _LABELS)
         tasks = opened.enter_context(cluster.tasks(*proofs, check=check))
         source = _Source(first.dataset.directory.absolute(), first.dataset.subset)
@@ -158,31 +156,6 @@ class _Source:
 
     def read(self) -> BrodenDataset:
         return kept(self, lambda: read_dataset(self.directory, self.subset))
-
-
-@dataclass(frozen=True, slots=True)
-class _NetworkCheck:
-    """Checks that a worker has the weights and the code of a network; ``identity`` is theirs."""
-
-    choice: NetworkDescription
-    identity: str
-
-    @classmethod
-    def of(cls, choice: NetworkDescription) -> _NetworkCheck:
-        return cls(choice, json.dumps(choice.identity()))
-
-    def __call__(self) -> None:
-        try:
-            found = self.choice.identity()
-        except CcxError as error:
-            raise CcxError(f"cannot make the network: {error}") from error
-        expected = json.loads(self.identity)
-        other = [key for key in expected if found.get(key) != expected[key]]
-        if other:
-            raise CcxError(
-                f"have another network of this name ({', '.join(other)}): mount the same "
-                "directories and install the same packages there"
-            )
 
 
 def _blocks(

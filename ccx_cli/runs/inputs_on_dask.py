@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Lock
 
+from ccx_cli.errors import CcxError
+from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import HEADER, Run
 from ccx_cli.store.digests import file_digest
@@ -38,3 +41,30 @@ class StoredInputs:
     def opened(self) -> RunInputs:
         """Open the inputs, which whoever named them has compared with what is there."""
         return RunInputs(Run(self.directory), self.roots, compared=True, trusted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCheck:
+    """Checks that a worker has the weights and the code of a network; ``identity`` is theirs."""
+
+    choice: NetworkDescription
+    identity: str
+
+    @classmethod
+    def of(cls, choice: NetworkDescription) -> NetworkCheck:
+        """Check that a worker has this network as it is here."""
+        return cls(choice, json.dumps(choice.identity()))
+
+    def __call__(self) -> None:
+        """Raise a ``CcxError`` that says what is wrong."""
+        try:
+            found = self.choice.identity()
+        except CcxError as error:
+            raise CcxError(f"cannot make the network: {error}") from error
+        expected = json.loads(self.identity)
+        other = [key for key in expected if found.get(key) != expected[key]]
+        if other:
+            raise CcxError(
+                f"have another network of this name ({', '.join(other)}): mount the same "
+                "directories and install the same packages there"
+            )

@@ -25,9 +25,9 @@ from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.runs.answers import Key, range_of
 from ccx_cli.runs.inputs import RunInputs, holds
-from ccx_cli.runs.inputs_on_dask import StoredInputs, one_pass
+from ccx_cli.runs.inputs_on_dask import NetworkCheck, StoredInputs, one_pass
 from ccx_cli.runs.on_dask import DaskCluster, kept
-from ccx_cli.runs.workers import side_by_side
+from ccx_cli.runs.workers import Tasks, side_by_side
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step
 from ccx_cli.threads import threads
@@ -146,8 +146,10 @@ class MaskedRun(Generic[R, T]):
                 pixels = masker.read([image for _, image in order], pool)
                 found = enumerate(masker.outcomes(formulas, order, pixels))
             else:
-                self.study.choice(self.inputs)
-                found = self._outcomes_on(cluster, wanted, order, device)
+                check = NetworkCheck.of(self.study.choice(self.inputs))
+                stored = StoredInputs.of(self.inputs)
+                tasks = opened.enter_context(cluster.tasks(stored.header, check=check))
+                found = self._outcomes_on(tasks, stored, wanted, order, device)
             progress.note(f"{about}; {self.fewer}.")
             task = opened.enter_context(progress.task(self.title, len(order)))
 
@@ -164,13 +166,13 @@ class MaskedRun(Generic[R, T]):
 
     def _outcomes_on(
         self,
-        cluster: DaskCluster,
+        tasks: Tasks,
+        stored: StoredInputs,
         wanted: Sequence[Sequence[ExplanationRecord]],
         order: Sequence[tuple[int, int]],
         device: str,
     ) -> Iterator[tuple[int, list[T]]]:
         """Yield what comes of images on workers, by place in ``order``, a batch a task."""
-        stored = StoredInputs.of(self.inputs)
         sizes = self.batch_size, self.most
 
         def begin(start: int) -> Future[list[list[T]]]:
@@ -183,10 +185,9 @@ class MaskedRun(Generic[R, T]):
             row = self.inputs.dataset.rows[image].image
             return f"{self.title} of the formula of unit {wanted[position][0].unit} in {row}"
 
-        with cluster.tasks(stored.header) as tasks:
-            starts = range(0, len(order), self.batch_size)
-            for start, outcomes in side_by_side(starts, begin, tasks, name):
-                yield from enumerate(outcomes, start)
+        starts = range(0, len(order), self.batch_size)
+        for start, outcomes in side_by_side(starts, begin, tasks, name):
+            yield from enumerate(outcomes, start)
 
 
 def _masked(

@@ -20,7 +20,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, Task
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.inputs_on_dask import StoredInputs, one_pass
+from ccx_cli.runs.inputs_on_dask import NetworkCheck, StoredInputs, one_pass
 from ccx_cli.runs.on_dask import DaskCluster, kept
 from ccx_cli.runs.unit_spans import read_spans, write_spans
 from ccx_cli.runs.workers import Tasks, side_by_side
@@ -64,7 +64,8 @@ def importance_of_run(
             range(start, min(start + batch_size, n_images))
             for start in range(0, n_images, batch_size)
         ]
-        with cluster.tasks(counting.stored.header) as tasks:
+        check = NetworkCheck.of(choice)
+        with cluster.tasks(counting.stored.header, check=check) as tasks:
             on_cluster = _OnCluster(inputs, tasks, progress)
             if not per_unit:
                 return cluster_records(on_cluster.clusters(counting, batches, seed))

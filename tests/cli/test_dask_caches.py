@@ -227,11 +227,11 @@ def test_a_factory_that_workers_cannot_import_is_named_before_work_starts(
 def test_weights_that_differ_on_workers_are_named(
     fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ccx_cli.runs import caches_on_dask
+    from ccx_cli.runs.inputs_on_dask import NetworkCheck
 
-    of = caches_on_dask._NetworkCheck.of.__func__  # type: ignore[attr-defined]
+    of = NetworkCheck.of.__func__  # type: ignore[attr-defined]
     monkeypatch.setattr(
-        caches_on_dask._NetworkCheck,
+        NetworkCheck,
         "of",
         classmethod(lambda cls, choice: cls(choice, of(cls, choice).identity.replace(":0", ":1"))),
     )

@@ -19,6 +19,7 @@ from PIL import Image
 from ccx_cli.annotating.annotate import read_one
 from ccx_cli.concepts.importing.settings import ImportSettings
 from ccx_cli.concepts.importing.sources import SourceImage
+from ccx_cli.runs.inputs_on_dask import NetworkCheck
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine, start
@@ -102,6 +103,17 @@ def test_a_worker_and_a_command_that_are_killed_lose_nothing(
     alone = ccx(*words)
     assert there == kept(ccx)
     assert shown.out == alone.out
+
+
+@pytest.mark.parametrize("study", ["masking", "importance"])
+def test_weights_that_differ_on_workers_are_named(
+    ccx: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch, study: str
+) -> None:
+    other = staticmethod(lambda choice: NetworkCheck(choice, '{"weights": "other"}'))
+    monkeypatch.setattr(NetworkCheck, "of", other)
+    done = ccx(*STUDIES[study], "--dask", cluster.scheduler_address)
+    assert done.code == 1
+    assert "have another network of this name (weights)" in done.err
 
 
 def test_a_unit_that_ends_workers_is_named_and_others_are_measured(ccx: CommandLine) -> None:
