@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.unit_maps import benchmark_unit
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
+from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
@@ -141,11 +142,13 @@ def measure_units(out: Path, segmentations: Path, paths: Sequence[Path], workers
     cache = index_cache(dataset, segmentations, "")
     load, index = timed(lambda: load_index(dataset, cache))
     count, data = timed(lambda: count_data(index))
+    summer = ActivationSummer(index)
     explainers = {
-        name: Explainer(index, data, "made-up", METHOD.num_clusters, strategy)
+        name: Explainer(index, data, "made-up", METHOD.num_clusters, strategy, summer=summer)
         for name, strategy in STRATEGIES.items()
     }
-    _measure_unit(0, paths[0], index, explainers)  # loads the compiled kernels
+    # Loads the compiled kernels, and finds the weights of upsampling.
+    _measure_unit(0, paths[0], index, explainers)
     units = tuple(
         _measure_unit(position, path, index, explainers) for position, path in enumerate(paths)
     )
@@ -233,6 +236,9 @@ def _measure_unit(
         start = time.perf_counter()
         answers[name] = [explainer.strategy.answer(explainer.data, each) for each in hits.per_set]
         steps[name] = time.perf_counter() - start
+    summer = explainers["optimum"].summer
+    assert summer is not None
+    steps["sums"], _ = timed(lambda: summer.sums(maps))
     steps["metrics"], _ = timed(lambda: measure_answers(maps, ranges, answers["optimum"], index))
     pairs = zip(answers["beam"], answers["optimum"], strict=True)
     return UnitCost(
