@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from ccx_cli import design
 from ccx_cli.concepts.broden_csv import Label
-from ccx_cli.formulas.formula import concepts_of, from_json, renamed
+from ccx_cli.formulas.formula import concepts_of, from_json, names_in, renamed
 from ccx_cli.formulas.parse import without_suffix
 from ccx_cli.records.explanation import SOFT, TOLERANCE, ExplanationRecord, shorter, simplest
 from ccx_cli.records.fields import Maybe, Record
@@ -28,10 +29,16 @@ R = TypeVar("R")
 
 
 def sort_key(name: str) -> Callable[[Any], tuple[bool, Any]]:
-    """Return the key that sorts records by a column, measures downward, the unknown last."""
+    """Return the key that sorts records by a column, measures downward, the unknown last.
+
+    Records without a ``length`` have that of their formula.
+    """
 
     def key(record: Any) -> tuple[bool, Any]:
-        value = record.get(name) if isinstance(record, dict) else getattr(record, name)
+        get = record.get if isinstance(record, dict) else partial(getattr, record)
+        value, formula = get(name, None), get("formula", None)
+        if name == "length" and value is None and formula is not None:
+            value = len(names_in(formula))
         if value is None or value is UNSET:
             return (True, 0)
         return (False, value if name in _ASCENDING else -value)

@@ -4,9 +4,12 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
+
+from ccx_cli.cli.commands.study import MetricsSort
+from ccx_cli.records.metrics import METRICS
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine, cells
@@ -34,6 +37,23 @@ def test_metrics_of_a_run_agree_with_its_explanations(ccx: CommandLine) -> None:
     total = next(s for s in summary if s["cluster"] is None and s["statistic"] == "mean")
     ious = [line["iou"] for line in measured if line["iou"] is not None]
     assert total["iou"] == pytest.approx(sum(ious) / len(ious))
+
+
+def test_every_order_of_the_table(ccx: CommandLine) -> None:
+    keys = get_args(MetricsSort)
+    assert set(keys) <= {"hits", "length", "unit", *(metric.key for metric in METRICS)}
+    ccx.explain("--units", "0-3", "-q")
+    lines = ccx("metrics", *QUIET).lines
+    measured = [line for line in lines if line["unit"] is not None]
+    for key in keys:
+        ended = ccx("metrics", "--sort", key, "-q")
+        assert ended.code == 0
+        values = {(str(line["unit"]), str(line["cluster"])): line.get(key) for line in measured}
+        shown = [values[row[0], row[1]] for row in cells(ended.out) if tuple(row[:2]) in values]
+        known = [value for value in shown if value is not None]
+        assert len(shown) >= len(known) > 0 or key == "length"
+        assert known == sorted(known, reverse=key != "unit")
+        assert shown[: len(known)] == known
 
 
 def test_what_is_measured_is_kept(ccx: CommandLine) -> None:

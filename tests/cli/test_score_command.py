@@ -150,3 +150,12 @@ def test_a_run_of_changed_images_is_refused(fresh: CommandLine) -> None:
     ended = fresh("score", "demo-none", "red", "-q")
     assert (ended.code, ended.out) == (4, "")
     assert "changed since demo-none-layer4-tiny-k5-optimal3" in ended.err
+
+
+def test_formulas_are_sorted_by_their_length(ccx: CommandLine) -> None:
+    words = ("--sort", "length", "--units", "2,5", "-q", "-f", "jsonl")
+    ended = ccx("score", "red AND ball", "red", *ON_TINY, *words)
+    assert ended.code == 0
+    lengths = [len(line["formula"].split(" AND ")) for line in ended.lines]
+    assert lengths == sorted(lengths)
+    assert set(lengths) == {1, 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ccx_cli.cli.network_options import ClassOptions, PassOptions, trust_option
 from ccx_cli.cli.options import (
@@ -13,7 +13,6 @@ from ccx_cli.cli.options import (
     PipedOptions,
     PlannedOptions,
     ReadingOptions,
-    SortOptions,
     StoredOptions,
     UnitOptions,
     WorkOptions,
@@ -27,6 +26,21 @@ _MASKED_IMAGES = 20
 
 
 Per = Literal["cluster", "unit"]
+
+MetricsSort = Literal[
+    "mcc", "lift", "iou", "hits", "length", "unit", "auprc", "auroc", "activation_coverage",
+    "detection_accuracy", "samples_coverage", "explanation_coverage", "pearson", "cosine",
+    "precision_at_10", "precision_at_50", "precision_at_90", "image_auprc", "image_auroc",
+]  # fmt: skip
+"""By what tables of metrics are sorted: measures from the largest down. F1 is in IoU's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSortOptions:
+    """How rows of metrics are sorted."""
+
+    panel: ClassVar[str] = OUTPUT
+    sort: MetricsSort = option("Order of the rows of a table.", "mcc", rare=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +85,7 @@ class MetricsOptions(PlannedOptions):
     )
     units: UnitOptions
     passes: PassOptions
-    sorting: SortOptions
+    sorting: MetricsSortOptions
     cluster: DaskOptions
 
     @property
