@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.runs.run import Run
 from ccx_cli.search.overlap import Overlap
-from ccx_cli.study.leads import LeadMeasures, activation_coverage, measure_leads
+from ccx_cli.study.leads import LeadMeasures, activation_coverage, lead_of, measure_leads
+from ccx_cli.study.summary import ExplainedUnits, count_units
 
 if TYPE_CHECKING:
     from tests.explanations import explanation
@@ -82,3 +84,20 @@ def test_what_an_older_version_did_not_write_is_not_known() -> None:
     no_baseline = measured(explanation(0, 0, mcc=0.5, lift=2.0))
     assert (no_baseline.mcc, no_baseline.activation_coverage) == (0.5, None)
     assert no_baseline.explained is None
+
+
+MCCS = st.sampled_from([-0.25, 0.0, 0.5, 0.75, None, UNSET])
+
+
+@given(st.lists(st.lists(MCCS, min_size=1, max_size=4), max_size=4))
+def test_columns_have_the_same_leading_explanations_as_records(mccs: list[list[object]]) -> None:
+    units = [
+        [
+            explanation(unit, cluster, **({} if mcc is UNSET else {"mcc": mcc}))
+            for cluster, mcc in enumerate(own)
+        ]
+        for unit, own in enumerate(mccs)
+    ]
+    every = [record for own in units for record in own]
+    rows = count_units(ExplainedUnits.of(every)).lead.tolist()
+    assert [None if row < 0 else every[row] for row in rows] == [lead_of(own) for own in units]
