@@ -224,7 +224,7 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
         strategy = strategy_of(options.search, options.vocabulary, None)
     elif is_whole(first.dataset, first.index_cache):
         # A vocabulary is known only once the index is made.
-        index = load_index(first.dataset, first.index_cache)
+        index = load_index(first.dataset, first.index_cache, first.memory)
         strategy = settings.search(index if images is None else index.of_images(images))
     steps = []
     for inputs, count in plan.layers:

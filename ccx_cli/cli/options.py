@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -102,10 +103,23 @@ class DataOptions:
 
     panel: ClassVar[str] = DATA
     subset: str = option("Images whose path contains this name, all, or demo.", "ade20k")
+    memory: str | None = option(
+        "Memory for the concept index, such as 8GB; a quarter of all without it.", rare=True
+    )
     fetch: bool = flag("Download the published dataset and weights if they are missing.", rare=True)
     by_size: bool = flag(
         "Tell files apart by size alone, to use caches and runs of ccx 0.1.", hidden=True
     )
+
+    @property
+    def bytes_of_memory(self) -> int | None:
+        """What ``load_index`` may take, if it is said."""
+        if self.memory is None:
+            return None
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?([MGT])B", self.memory, re.ASCII)
+        if match is None:
+            raise UsageError(f"--memory {self.memory} is not an amount: write it as 8GB or 500MB.")
+        return int(float(match[1]) * 1e6 * 1000 ** "MGT".index(match[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.concepts.broden import BrodenDataset, Label
 from ccx_cli.concepts.fingerprints import FileCheck, labels_fingerprint, note_older
+from ccx_cli.concepts.index_maps import LocalMaps, ShardMaps, StoredMaps, usual_memory
 from ccx_cli.concepts.label_maps import read_label_maps
 from ccx_cli.concepts.label_sets import (
     LabelSets,
@@ -50,6 +51,8 @@ _SETS = "sets"
 _SET_ARRAYS = ("indptr", "labels", "totals")
 _IN_PROCESS = 2 * BLOCK
 _TIMED = 4
+# Bytes of the program and of the pairs of a thousand concepts.
+_BESIDE_MAPS = 400_000_000
 
 MadeBlock = tuple[int, Shard]
 """The first image of a block, and its shard."""
@@ -74,7 +77,7 @@ class ConceptIndex:
         pixels. An image's begins at its entry of ``offsets``, ``(n_images + 1,)``.
     maps
         ``(n_images, height * width)``, ``mask_shape`` each: the row of every pixel in its image's
-        table.
+        table; an array or ``StoredMaps``: what passes over all images takes them from ``pieces``.
     """
 
     concepts: NDArray[np.uint16]
@@ -82,7 +85,7 @@ class ConceptIndex:
     local_sets: NDArray[np.int32]
     local_totals: NDArray[np.int32]
     offsets: NDArray[np.int64]
-    maps: NDArray[np.uint8] | NDArray[np.uint16]
+    maps: Any
     mask_shape: tuple[int, int]
     labels: tuple[Label, ...]
 
@@ -112,7 +115,7 @@ class ConceptIndex:
         local_sets: NDArray[np.int32],
         local_totals: NDArray[np.int32],
         lengths: NDArray[np.int64],
-        maps: NDArray[np.uint8] | NDArray[np.uint16],
+        maps: Any,
         mask_shape: tuple[int, int],
         label: Callable[[int], Label],
     ) -> ConceptIndex:
@@ -143,12 +146,14 @@ class ConceptIndex:
         )
         sets, local_sets = self.sets.of_rows(self.local_sets[rows], self.local_totals[rows])
         by_number = {label.number: label for label in self.labels}
+        maps = self.maps
+        maps = maps.of_images(images) if isinstance(maps, StoredMaps) else maps[images]
         return ConceptIndex.assemble(
             LabelSets(sets.indptr, self.concepts[sets.labels], sets.totals),
             local_sets,
             self.local_totals[rows],
             np.diff(self.offsets)[images],
-            self.maps[images],
+            maps,
             self.mask_shape,
             by_number.__getitem__,
         )
@@ -157,6 +162,26 @@ class ConceptIndex:
     def postings(self) -> Postings:
         """For every concept the label sets that carry it."""
         return Postings.transpose(self.sets, len(self.concepts))
+
+    def pieces(
+        self, images: NDArray[np.int64]
+    ) -> Iterator[tuple[slice, int, LocalMaps, NDArray[np.int64]]]:
+        """Yield the maps of ``images``, ascending, as much at once as there is in memory.
+
+        Which of the images; then from the first image of the piece on, which is the second: the
+        maps as one line of pixels, and the entries of ``offsets``.
+        """
+        if not isinstance(self.maps, StoredMaps):
+            yield slice(None), 0, self.maps.reshape(-1), self.offsets
+            return
+        for some, first, maps in self.maps.pieces(images):
+            yield some, first, maps.reshape(-1), self.offsets[first:]
+
+    @cached_property
+    def maps_in_memory(self) -> LocalMaps:
+        """All maps as an array, for what takes any image at any time."""
+        maps: LocalMaps = np.asarray(self.maps)
+        return maps
 
     def per_image(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Sum values given by row of the images' tables, ``(n_local,)``, to ``(n_images,)``."""
@@ -267,25 +292,42 @@ def build_index(
                 file["local_sets"] = local_sets
 
 
-def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
-    """Read a whole index into memory, verifying every shard."""
+def load_index(
+    dataset: BrodenDataset, cache: ShardedCache, memory: int | None = None
+) -> ConceptIndex:
+    """Read a whole index, verifying every shard; maps are left on disk if they exceed ``memory``.
+
+    That is in bytes, by default a quarter of what there is. CcxError if the label sets alone exceed
+    what is said.
+    """
     if not is_whole(dataset, cache):
         raise cache.unfinished()
     lengths: list[NDArray[np.int64]] = []
     totals: list[NDArray[np.int32]] = []
-    wide = False
+    shards: list[ShardMaps] = []
     for start in _starts(dataset):
         with cache.read(_shard_name(start)) as file:
-            wide = wide or file["maps"].dtype == np.uint16
+            found = file["maps"]
+            path = cache.directory / cache.shards[_shard_name(start)].file
+            offset = found.id.get_offset()
+            shards.append(ShardMaps(path, offset, found.dtype, start, start + len(found)))
             lengths.append(np.diff(file["offsets"][()]))
             totals.append(file["totals"][()].astype(np.int32))
-    n_pixels = dataset.mask_shape[0] * dataset.mask_shape[1]
-    maps = np.empty((len(dataset.rows), n_pixels), dtype=np.uint16 if wide else np.uint8)
-    for start in _starts(dataset):
-        with cache.read(_shard_name(start)) as file:
-            file["maps"].read_direct(maps[start : start + BLOCK])
     with cache.read(_SETS) as file:
         sets, local_sets = _read_sets(file), file["local_sets"][()]
+    shape = len(dataset.rows), dataset.mask_shape[0] * dataset.mask_shape[1]
+    dtype = max(shard.dtype for shard in shards)
+    taken = _BESIDE_MAPS + _of_tables(sets, len(local_sets))
+    if memory is not None and taken > memory:
+        raise CcxError(
+            f"The label sets of {cache.directory} take about {taken / 1e9:.1f} GB, more than "
+            f"`memory` {memory / 1e9:.1f}GB: give more, or take a smaller `subset`."
+        )
+    maps: LocalMaps | StoredMaps = StoredMaps(shards, np.arange(shape[0]), shape[1])
+    if taken + shape[0] * shape[1] * dtype.itemsize <= (memory or usual_memory()):
+        maps = np.empty(shape, dtype)
+        for shard in shards:
+            maps[shard.start : shard.stop] = shard.read(shape[1])
     return ConceptIndex.assemble(
         sets,
         local_sets,
@@ -295,6 +337,11 @@ def load_index(dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
         dataset.mask_shape,
         dataset.label,
     )
+
+
+def _of_tables(sets: LabelSets, n_local: int) -> int:
+    """Bytes of tables, postings and the hits of a unit's ranges, and of making them."""
+    return 64 * len(sets) + 20 * len(sets.labels) + 8 * n_local
 
 
 def _count_images(n_images: int, blocks: Sequence[int]) -> int:

@@ -126,10 +126,11 @@ def _count_kinds(
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     local_kinds = kinds[index.local_sets]
     for images, block in blocks_of(maps):
-        _add_levels(
-            block, images, rows, columns, scale, first,
-            index.maps.reshape(-1), index.offsets, local_kinds, counts,
-        )  # fmt: skip
+        for some, first_image, local_maps, offsets in index.pieces(images):
+            _add_levels(
+                block[some], images[some] - first_image, rows, columns, scale, first,
+                local_maps, offsets, local_kinds, counts,
+            )  # fmt: skip
     totals = np.bincount(kinds, index.sets.totals, n_kinds).astype(np.int64)
     at_zero = min(max(-first, 0), n_levels - 1)
     counts[:, at_zero] += totals - counts.sum(axis=1)

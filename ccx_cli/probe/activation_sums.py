@@ -26,7 +26,7 @@ from ccx_cli.probe.sparse_maps import Maps, SparseMaps, blocks_of
 from ccx_cli.probe.upsampling import AxisWeights, axis_weights
 
 MOST_SHARE, FEW = 1 / 4, 1 << 20
-MOST_BYTES = 1 << 28
+MOST_BYTES = 1 << 31
 _CELLS_TIMES_SETS = 1 << 22
 _SKIPPED_SHARE = 1 / 4
 _ROUNDING = 1e-12
@@ -186,17 +186,22 @@ def _weights_of(
     n_cells, most = shape[0] * shape[1], max(FEW, int(MOST_SHARE * index.maps.size))
     if n_cells * index.n_images > most:
         return None
-    local = index.maps.reshape(-1)
-    n_weights = min(most, MOST_BYTES // (local.itemsize + 4))
+    dtype = index.maps.dtype
+    n_weights = min(most, MOST_BYTES // (dtype.itemsize + 4))
     # What is never written to takes no memory.
     found = _Weights(
         np.empty(index.n_images, dtype=np.int64),
         np.empty(index.n_images * n_cells, dtype=np.uint16),
-        np.empty(n_weights, dtype=local.dtype),
+        np.empty(n_weights, dtype=dtype),
         np.empty(n_weights, dtype=np.float32),
     )
-    fits = _weigh(local, index.offsets, rows, columns, shape, _CELLS_TIMES_SETS, found)
-    return found if fits else None
+    end = 0
+    for some, first, local_maps, offsets in index.pieces(np.arange(index.n_images)):
+        part = found._replace(starts=found.starts[some], counts=found.counts[first * n_cells :])
+        end = _weigh(local_maps, offsets, rows, columns, shape, _CELLS_TIMES_SETS, end, part)
+        if end < 0:
+            return None
+    return found
 
 
 @kernel
@@ -207,9 +212,10 @@ def _weigh(
     columns: Axis,
     shape: tuple[int, int],
     most_sums: int,
+    start: int,
     weights: _Weights,
-) -> bool:
-    """Fill ``weights``, made for maps of ``shape``; tell whether those of all images fit.
+) -> int:
+    """Fill ``weights`` of ``shape`` from ``start`` on; return where they end, -1 if not all fit.
 
     Pixels between the same four cells are weighed by label set before the cells get their sums. An
     image of more than ``most_sums`` cells times label sets does not fit.
@@ -228,11 +234,11 @@ def _weigh(
     there = np.empty(len(y0) * len(x0) + 1, dtype=np.uint64)
     places = np.empty(n_cells, dtype=np.uint64)
     one, two, three, four = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
-    end = np.uint64(0)
+    end = np.uint64(start)
     for image in range(np.uint64(len(starts))):
         n_local = np.uint64(offsets[image + one] - offsets[image])
         if n_local * n_cells > np.uint64(most_sums):
-            return False
+            return -1
         n = np.uint64(0)
         top = np.uint64(0)
         for bottom in row_ends:
@@ -271,7 +277,7 @@ def _weigh(
                 left = right
             top = bottom
         if end + n > np.uint64(len(values)):
-            return False
+            return -1
         own = counts[image * n_cells : (image + one) * n_cells]
         own[:] = 0
         for each in range(n):
@@ -286,7 +292,7 @@ def _weigh(
             values[places[cell]] = sums[cell * n_local + local]
             places[cell] += one
             sums[cell * n_local + local] = 0.0
-    return True
+    return int(end)
 
 
 @kernel

@@ -125,11 +125,11 @@ def _count_on_cpu(
     per_set = np.zeros((len(index.sets), n_ranges), dtype=index.sets.hits_type)
     per_local = np.zeros((len(index.local_sets) if per_image else 0, n_ranges), dtype=np.int32)
     for images, block in blocks_of(maps):
-        count_intervals(
-            block, images, rows, columns, cut.edges, runs,
-            index.maps.reshape(-1), index.offsets, index.local_sets, index.max_local,
-            per_set, per_local,
-        )  # fmt: skip
+        for some, first, local_maps, offsets in index.pieces(images):
+            count_intervals(
+                block[some], images[some] - first, rows, columns, cut.edges, runs,
+                local_maps, offsets, index.local_sets, index.max_local, per_set, per_local,
+            )  # fmt: skip
     per_set[:, turned] = index.sets.totals[:, None] - per_set[:, turned]
     if per_image:
         per_local[:, turned] = index.local_totals[:, None] - per_local[:, turned]

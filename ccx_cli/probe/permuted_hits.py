@@ -50,10 +50,11 @@ def count_permuted_hits(
     rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     moved_to = np.argsort(permutations, axis=1)
+    local_maps = index.maps_in_memory  # A permutation takes any image at any time.
     for images, block in blocks_of(maps):
         _count_permuted(
             block, np.ascontiguousarray(moved_to[:, images]), rows, columns, cut.edges, runs,
-            index.maps, index.offsets, index.local_sets, index.max_local, per_set,
+            local_maps, index.offsets, index.local_sets, index.max_local, per_set,
         )  # fmt: skip
     per_set[..., turned] = index.sets.totals[:, None] - per_set[..., turned]
     return per_set.transpose(2, 0, 1)

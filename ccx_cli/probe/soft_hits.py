@@ -110,24 +110,15 @@ def _in_quanta(
     of_zero = int(min(max(np.rint(-zero * scale), least), QUANTA)) if is_sparse else 0
     sums = of_zero * totals.astype(np.int64)
     squares += np.uint64(index.maps.shape[1] * of_zero**2)
+    rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
+    columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     for images, block in blocks_of(maps):
         of_images = np.zeros(len(images), dtype=np.uint64)
-        _add_activations(
-            block,
-            images,
-            axis_of(axis_weights(maps.shape[1], index.mask_shape[0])),
-            axis_of(axis_weights(maps.shape[2], index.mask_shape[1])),
-            zero,
-            scale,
-            least,
-            is_sparse,
-            of_zero,
-            index.maps.reshape(-1),
-            index.offsets,
-            places,
-            sums,
-            of_images,
-        )
+        for some, start, local_maps, offsets in index.pieces(images):
+            _add_activations(
+                block[some], images[some] - start, rows, columns, zero, scale, least, is_sparse,
+                of_zero, local_maps, offsets, places, sums, of_images[some],
+            )  # fmt: skip
         squares[images] = of_images
     return Quanta(sums, squares, zero, width / QUANTA)
 

@@ -162,14 +162,16 @@ def _measure(
     inside, width = holds[index.local_sets], index.mask_shape[1]
     totals = index.local_totals
     return MaskShapes(
-        *shape_mask(index.maps, index.offsets, inside, totals, local_boxes, width, rectangles)
+        *shape_mask(
+            index.maps_in_memory, index.offsets, inside, totals, local_boxes, width, rectangles
+        )
     )
 
 
 def _measure_block(index: ConceptIndex, span: tuple[int, int]) -> tuple[NDArray[np.generic], ...]:
     """Arrays of one shard, in the order of ``_KEYS``."""
     block = index.of_images(np.arange(*span))
-    local_boxes = box_local_rows(block.maps, block.offsets, block.mask_shape[1])
+    local_boxes = box_local_rows(block.maps_in_memory, block.offsets, block.mask_shape[1])
     n_concepts = len(block.concepts)
     areas = np.zeros((block.n_images, n_concepts), dtype=np.int32)
     boxes = np.zeros((block.n_images, n_concepts, 4), dtype=np.int16)

@@ -49,7 +49,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a command works on; ``rebuild`` is the command that makes the caches anew."""
+    """What a command works on; ``rebuild`` is the command that makes the caches anew.
+
+    ``memory`` is as ``load_index`` takes it.
+    """
 
     roots: Roots
     dataset: BrodenDataset
@@ -59,6 +62,7 @@ class Inputs:
     workers: int
     rebuild: str
     check: FileCheck = field(default_factory=FileCheck)
+    memory: int | None = None
 
     @cached_property
     def index_cache(self) -> ShardedCache:
@@ -187,7 +191,7 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
 def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
     """Make what the concept index lacks, and load it."""
     complete_index(inputs, progress)
-    return load_index(inputs.dataset, inputs.index_cache)
+    return load_index(inputs.dataset, inputs.index_cache, inputs.memory)
 
 
 def complete_index(

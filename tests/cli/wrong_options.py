@@ -41,6 +41,11 @@ OPTIONS = [
         "Invalid value for '--random-units': 0 or more is needed.",
     ),
     Wrong(
+        "explain TINY --memory 8",
+        2,
+        "--memory 8 is not an amount: write it as 8GB or 500MB.",
+    ),
+    Wrong(
         "explain TINY --num-clusters 0",
         2,
         "--num-clusters 0 must be 1 or more.",

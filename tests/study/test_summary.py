@@ -243,7 +243,7 @@ def dense(formula: Any, index: ConceptIndex) -> NDArray[np.bool_]:
     """Where a formula holds, pixel by pixel."""
     from ccx_cli.formulas.truth import evaluate
 
-    local = index.offsets[:-1, None] + index.maps.astype(np.int64)
+    local: NDArray[np.int64] = index.offsets[:-1, None] + index.maps.astype(np.int64)
     pixel_sets = index.local_sets[local]
 
     def carries(number: int) -> NDArray[np.bool_]:

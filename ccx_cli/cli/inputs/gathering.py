@@ -205,11 +205,12 @@ def _read_inputs(options: Options, progress: Progress, *, remember: bool = True)
     places, data, network, run = options.places, options.data, options.network, options.run
     roots, device = places.roots, _device(options)
     check = FileCheck(data.by_size, remember, progress)
+    memory = data.bytes_of_memory
 
     def inputs(resolved: NetworkOptions, choice: ActivationSource, seed: int) -> Inputs:
         rebuild = rebuild_command(places, data, resolved, seed)
         size = network.batch_size
-        return Inputs(roots, dataset, choice, device, size, run.cores, rebuild, check)
+        return Inputs(roots, dataset, choice, device, size, run.cores, rebuild, check, memory)
 
     if network.activations is not None:
         side = _precomputed_side(network.input_size)
