@@ -5,7 +5,7 @@ from __future__ import annotations
 from ccx_cli.cli.cache import COLUMNS, describe
 from ccx_cli.cli.commands.data import CacheBuildOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
 from ccx_cli.runs.caches_on_dask import prepare_on
 from ccx_cli.runs.on_dask import dask_cluster
@@ -16,7 +16,7 @@ def build(options: CacheBuildOptions) -> None:
     """Build the concept index and the activations, and replace damaged files."""
     with answering(options.out, options.messages, COLUMNS) as (progress, writer):
         if options.dry.dry_run:
-            workers = options.run.cores
+            workers = planned_workers(options.run, options.cluster)
             plan = plan_inputs(options, workers, activations=not options.no_activations)
             write_plan(writer, plan.steps, progress, workers)
             return

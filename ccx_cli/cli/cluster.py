@@ -8,7 +8,7 @@ from functools import partial
 
 from ccx_cli.cli.commands.explain import ClusterOptions
 from ccx_cli.cli.diagnostics import answering
-from ccx_cli.cli.dry_run import write_plan
+from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs, range_method
 from ccx_cli.cli.options import UnitOptions
 from ccx_cli.cli.output import ACTIVATION, LAYER, RANGE, UNIT, Record, numbers
@@ -44,9 +44,10 @@ def cluster(options: ClusterOptions) -> None:
         ExitStack() as opened,
     ):
         if options.dry.dry_run:
-            plan = plan_inputs(options, options.run.cores, index=False)
+            planned = planned_workers(options.run, options.cluster)
+            plan = plan_inputs(options, planned, index=False)
             ranges = _plan_ranges(plan, method, options.units, options.run.seed)
-            write_plan(writer, [*plan.steps, *ranges], progress, options.run.cores)
+            write_plan(writer, [*plan.steps, *ranges], progress, planned)
             return
         gathered = gather_layers(options, progress)
         dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)

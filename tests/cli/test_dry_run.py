@@ -112,6 +112,16 @@ def test_times_are_those_of_so_many_workers(ccx: CommandLine) -> None:
     assert (wrong.code, "must be local:N" in wrong.err) == (2, True)
 
 
+def test_caches_are_planned_for_a_cluster(fresh: CommandLine) -> None:
+    def seconds(workers: str) -> float:
+        cluster = ("--dask", "tcp://nowhere:8786", "--workers", workers)
+        step = planned(fresh, "cache", "build", *ON_TINY, *cluster)["activations"]
+        assert step["workers"] == int(workers)
+        return float(step["seconds"])
+
+    assert seconds("1000") < seconds("1") / 100
+
+
 def test_all_layers_together_and_what_is_not_known(ccx: CommandLine) -> None:
     ended = ccx.explain("--layer", "layer3", "--units", "0", "--workers", "3", "--dry-run")
     (run,) = ccx.files("results/*/header.json")

@@ -48,10 +48,12 @@ from ccx_cli.probe.networks.trust import is_trusted, trust
 from ccx_cli.probe.precomputed import choose_precomputed
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.runs.on_dask import local_workers
 from ccx_cli.runs.opening import network_side, open_dataset, refuse_mistyped_demo
 from ccx_cli.runs.preparing import Inputs, Plan, plan_caches
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
+from ccx_cli.threads import cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,11 @@ def gather_layers(options: Options, progress: Progress) -> list[Inputs]:
 
 
 def plan_inputs(
-    options: Options, workers: int, *, index: bool = True, activations: bool = True
+    options: CacheBuildOptions | ClusterOptions | ExplainOptions,
+    workers: int,
+    *,
+    index: bool = True,
+    activations: bool = True,
 ) -> Plan:
     """Say what ``gather_layers`` would make, and what is missing of the caches; writes nothing.
 
@@ -118,7 +124,22 @@ def plan_inputs(
     if isinstance(choice, NetworkDescription) and choice.weights is not None:
         steps.append(Step("weights", choice.weights, "file", 1, 1))
     plan = plan_caches(layers, index=index, activations=activations)
-    return replace(plan, steps=(*steps, *plan.steps))
+    share = _share_of_pass(options.cluster.dask, workers)
+    steps += [
+        step
+        if step.seconds is None or step.name != "activations"
+        else replace(step, seconds=step.seconds * share)
+        for step in plan.steps
+    ]
+    return replace(plan, steps=tuple(steps))
+
+
+def _share_of_pass(dask: str | None, workers: int) -> float:
+    """Return what a pass takes, of a core each, of the time that it takes with all cores here."""
+    if dask is None:
+        return 1
+    share = cores() / workers
+    return max(share, 1) if local_workers(dask) else share
 
 
 def _missing_inputs(options: Options) -> Iterator[Missing]:
