@@ -23,8 +23,10 @@ from ccx_cli.runs.inputs_on_dask import NetworkCheck
 
 if TYPE_CHECKING:
     from tests.cli.command_line import CommandLine, start
+    from tests.cli.dask_machines import scheduler_and_worker
 else:
     from command_line import CommandLine, start
+    from dask_machines import scheduler_and_worker
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -103,6 +105,26 @@ def test_a_worker_and_a_command_that_are_killed_lose_nothing(
     alone = ccx(*words)
     assert there == kept(ccx)
     assert shown.out == alone.out
+
+
+def test_photographs_that_were_annotated_stay_when_the_scheduler_is_gone(
+    unused: CommandLine, tmp_path: Path
+) -> None:
+    words = draw(tmp_path / "mine")
+    journal = unused.data / "datasets/photos/.broden1_64.partial/journal.jsonl"
+    with scheduler_and_worker() as (address, scheduler):
+        running = start(unused.data, *words, "--dask", address)
+        wait_until(running, journal, 3)
+        scheduler.kill()
+        _, err = running.communicate(timeout=200)
+    assert running.returncode == 1
+    assert f"The Dask scheduler at {address} is gone" in err
+    assert "Traceback" not in err
+    written = count_lines(journal) - 1
+    assert 0 < written < 12
+    done = unused(*words)
+    assert done.code == 0
+    assert f"Annotated {12 - written} images" in done.err
 
 
 @pytest.mark.parametrize("study", ["masking", "importance"])
