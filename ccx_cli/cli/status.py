@@ -86,14 +86,14 @@ def _runs(names: Mapping[str, str]) -> Section:
             Column("studies", "studies", show=_studies, spare=True),
             Column(
                 "index",
-                "",
+                "index_images",
                 right=True,
                 show=lambda row: _images(row, row["index_images"]),
                 spare=True,
             ),
             Column(
                 "activations",
-                "",
+                "activations_images",
                 right=True,
                 show=lambda row: _images(row, row["activations_images"]),
                 spare=True,
