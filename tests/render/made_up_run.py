@@ -151,13 +151,13 @@ def _lines(unit: int, clusters: int, names: Sequence[str]) -> list[dict[str, Any
         formula = _formula(unit, cluster % 3, len(names))
         text = to_text(formula, lambda number: names[number - 1])
         iou = ((unit * 37 + cluster * 11) % 97) / 100
-        chance = {"lift": 1 + iou, "mcc": iou / 2}
+        chance = {"lift": 1 + iou, "mcc": iou / 2, "pearson": iou / 4}
         levels = [{"formula": text, "iou": iou, "labels": to_json(formula), **chance}]
         if cluster % 3 == 2:
             first = next(concepts_of(formula))
             only = to_text(Concept(first), lambda number: names[number - 1])
             short: dict[str, Any] = {"formula": only, "iou": iou * 0.995, "labels": first}
-            levels.insert(0, {**short, "lift": 1 + iou, "mcc": iou / 2.01})
+            levels.insert(0, {**short, **chance, "mcc": iou / 2.01})
         lines.append(
             {
                 "unit": unit,

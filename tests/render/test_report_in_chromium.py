@@ -241,6 +241,7 @@ def test_a_unit_opens_with_its_images_and_back_leads_to_the_same_table(page: Pag
     page.until("document.querySelector('#view-unit .panel img').naturalWidth === 28")
     assert page.run("document.querySelector('#view-unit svg rect') !== null")
     assert "Detection accuracy" in page.text(CARDS)
+    assert "Pearson 0." in page.text("#view-unit .verdict")
     page.run("history.back()")
     page.until("!document.getElementById('view-ranges').hidden")
     assert _shown(page) == before

@@ -183,7 +183,7 @@ def _simplest(record: ExplanationRecord) -> dict[str, Any] | None:
     if simple.formula == record.formula:
         return None
     known = to_json(simple)
-    return {key: known.get(key) for key in ("formula", "labels", "iou", "mcc", "lift")}
+    return {key: known.get(key) for key in ("formula", "labels", "iou", "mcc", "lift", "pearson")}
 
 
 def _vocabulary(

@@ -43,7 +43,7 @@ function rowOf(record, index) {
 }
 
 // A formula of a range, what it is worth, and what a filter finds it by.
-function formOf({ unit }, { formula, labels, iou, mcc, lift }) {
+function formOf({ unit }, { formula, labels, iou, mcc, lift, pearson }) {
   const { asked, excluded } = conceptsIn(labels);
   const named = [...asked, ...excluded].map((number) => conceptByNumber.get(number)).filter(Boolean);
   const texts = [`unit ${unit}`, formula || "", ...named.map((each) => each.category)];
@@ -53,6 +53,7 @@ function formOf({ unit }, { formula, labels, iou, mcc, lift }) {
     iou: formula === null ? null : iou,
     mcc,
     lift,
+    pearson,
     asked,
     excluded,
     category: dominant(asked),

@@ -142,7 +142,7 @@ function nothing(show) {
 }
 
 function verdict(row) {
-  const { mcc, iou, lift } = row.shown;
+  const { mcc, iou, lift, pearson } = row.shown;
   const proof = row.proven ? "proven" : `not proven: ${boundText(row)}`;
   const simpler = row.shown !== row.stored;
   return el(
@@ -152,6 +152,12 @@ function verdict(row) {
     meter(mcc, highestMcc),
     el("span", null, el("span", { class: "big" }, iouText(iou)), " IoU"),
     typeof lift === "number" && el("span", { class: "dim" }, `${liftText(lift)} chance`),
+    typeof pearson === "number" &&
+      el(
+        "span",
+        { class: "dim", title: "Correlation of the activation and the formula, pixel by pixel" },
+        `Pearson ${mccText(pearson)}`,
+      ),
     row.proven !== null && !simpler && el("span", { class: "proof", title: proofText(row) }, proof),
     typeof row.record.held_out_iou === "number" &&
       el("span", { class: "proof" }, `held-out IoU ${iouText(row.record.held_out_iou)}`),
