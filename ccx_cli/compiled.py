@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -19,7 +19,7 @@ with suppress(KeyError, ValueError):
 
 import numba
 from llvmlite import ir
-from numba.core import types
+from numba.core import event, types
 from numba.core.caching import FunctionCache
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic
@@ -120,6 +120,13 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
         with suppress(RuntimeError, OSError):  # The directory went away: compile without it.
             compiled._cache = _KernelCache(function)
     return cast(Callable[P, R], compiled)
+
+
+@contextmanager
+def compilations() -> Iterator[Sequence[Any]]:
+    """Yield what gets an entry for each kernel that is compiled meanwhile."""
+    with event.install_recorder("numba:compile") as recorder:
+        yield recorder.buffer
 
 
 def _fused(_context: Any, x: Any, y: Any, z: Any) -> Any:

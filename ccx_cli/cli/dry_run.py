@@ -104,7 +104,9 @@ def _in_all(records: Sequence[Record], workers: int) -> str:
         parts.append(f"about {duration(seconds)} with {count}")
     if any(record["bytes"] is not None for record in left):
         parts.append(f"{size_text(sum(record['bytes'] or 0 for record in left))} to write")
-    unknown = dict.fromkeys(record["step"] for record in left if record["seconds"] is None)
+    unknown = [*dict.fromkeys(each["step"] for each in left if each["seconds"] is None)]
+    if unknown and not parts:
+        return f"In all: the time of {listed(unknown)} is not known yet."
     if unknown:
-        parts.append(f"and the time of {listed([*unknown])}, which is not known yet")
+        parts.append(f"and the time of {listed(unknown)}, which is not known yet")
     return f"In all: {', '.join(parts)}."

@@ -142,6 +142,8 @@ def test_the_demo_set_would_be_drawn_first(unused: CommandLine) -> None:
     steps = planned(unused, "explain", "--model", "demo", "--subset", "demo")
     assert (steps["demo dataset"]["state"], steps["demo dataset"]["total"]) == ("to do", 288)
     assert steps["activations"]["state"] == "unknown"
+    said = unused("explain", "--model", "demo", "--subset", "demo", "--dry-run").err
+    assert "In all: the time of demo dataset, concept index, activations and explanations" in said
 
 
 def test_what_would_be_fetched(unused: CommandLine) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from ccx_cli.compiled import kernel
 from ccx_cli.store.steps import Step
 
 
@@ -33,3 +34,15 @@ def test_time_is_that_of_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     assert step.timed(int, 5, side_by_side=4).seconds == 3.0 * 2 / 2
     assert Step("explanations", None, "units", 2, 2).timed(int).seconds is None
     assert Step("explanations", None, "units", None).timed(int).seconds is None
+
+
+def test_time_does_not_include_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 60.0, 100.0, 102.0])
+    monkeypatch.setattr("ccx_cli.store.steps.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("ccx_cli.compiled._config.CACHE_DIR", "")
+
+    @kernel
+    def one() -> int:
+        return 1
+
+    assert Step("explanations", None, "units", 10).timed(one).seconds == 2.0 * 10
