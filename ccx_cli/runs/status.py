@@ -42,11 +42,8 @@ class _Line(Record):
 
 def all_runs(results: Path) -> list[Run]:
     """Return all runs under the results root, also those that lost their headers."""
-    return [
-        Run(path)
-        for path in sorted(results.glob("*/"))
-        if any((path / file).is_file() for file in (HEADER, LINES))
-    ]
+    found = {path.parent for file in (HEADER, LINES) for path in results.glob(f"*/{file}")}
+    return [Run(directory) for directory in sorted(found)]
 
 
 class StatusReader:

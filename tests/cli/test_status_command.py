@@ -141,18 +141,21 @@ def test_a_run_of_another_machine(ccx: CommandLine, kept: Path) -> None:
 
 
 def test_what_is_damaged_is_named_and_the_others_are_shown(ccx: CommandLine, kept: Path) -> None:
-    copies = [kept.with_name(f"copy{number}") for number in range(3)]
+    copies = [kept.with_name(f"copy{number}") for number in range(4)]
     for copy in copies:
         shutil.copytree(kept, copy)
     (copies[0] / "header.json").write_text("{")
     (copies[1] / "header.json").unlink()
     with (copies[2] / "explanations.jsonl").open("a") as lines:
         lines.write("{}\n")
+    (copies[3] / "explanations.jsonl").unlink()
+    (copies[3] / "explanations.jsonl").mkdir()
     states = {run["run"]: (run["state"], run["finished"]) for run in told(ccx)}
-    assert states == {kept.name: ("finished", 4), **{c.name: ("damaged", 4) for c in copies}}
+    damaged = {copy.name: ("damaged", 4) for copy in copies[:3]}
+    assert states == {kept.name: ("finished", 4), **damaged, "copy3": ("damaged", 0)}
     ended = ccx("status")
     assert ended.code == 0
-    for said in ("copy0/header.json cannot be read", "There is no", "copy2/explanations.jsonl"):
+    for said in ("copy0/header.json cannot be read", "There is no", "copy2/expl", "copy3/expl"):
         assert said in ended.err
     assert ccx("status", "another").code == 3
 
