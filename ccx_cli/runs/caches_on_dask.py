@@ -211,7 +211,8 @@ class _Layers:
     @classmethod
     def of(cls, wanted: _Wanted, device: str) -> _Layers:
         choices, caches = zip(*wanted, strict=True)
-        return cls(choices, tuple(cache.apart() for cache in caches), device)
+        networks = tuple(choice.absolute() for choice in choices)
+        return cls(networks, tuple(cache.apart() for cache in caches), device)
 
     def load(self) -> tuple[list[Network], list[str]]:
         """Return the network at each layer, and what was told of it; kept for the next task."""

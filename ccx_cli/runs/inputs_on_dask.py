@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
@@ -29,9 +29,8 @@ class StoredInputs:
     @classmethod
     def of(cls, inputs: RunInputs) -> StoredInputs:
         """Name inputs that this process has opened, and was allowed to."""
-        roots = {each.name: getattr(inputs.roots, each.name).absolute() for each in fields(Roots)}
         directory = inputs.run.directory.absolute()
-        return cls(directory, Roots(**roots), file_digest(directory / HEADER))
+        return cls(directory, inputs.roots.absolute(), file_digest(directory / HEADER))
 
     @property
     def header(self) -> Path:
@@ -53,7 +52,7 @@ class NetworkCheck:
     @classmethod
     def of(cls, choice: NetworkDescription) -> NetworkCheck:
         """Check that a worker has this network as it is here."""
-        return cls(choice, json.dumps(choice.identity()))
+        return cls(choice.absolute(), json.dumps(choice.identity()))
 
     def __call__(self) -> None:
         """Raise a ``CcxError`` that says what is wrong."""

@@ -82,6 +82,11 @@ def dask_cluster(
                 f"No Dask scheduler answers at {where} within {timeout:g} s: check the address or "
                 "the file, or give more time by --dask-timeout."
             ) from error
+        except TypeError as error:  # Of a protocol that has no settings or no library.
+            raise CcxError(
+                f"Dask is not set up to connect to {where}: tls:// needs the certificates that "
+                "Dask's setting distributed.comm.tls names; most addresses begin with tcp://."
+            ) from error
         yield DaskCluster(client, where, timeout, progress)
 
 
@@ -302,7 +307,7 @@ def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
     if isinstance(told, OSError):
         return None
     if isinstance(told, Exception):
-        return f"cannot run ccx ({type(told).__name__}): install ccx-cli there"
+        return f"cannot run ccx ({type(told).__name__}): install this version there"
     if told.version != expected.version:
         return f"run ccx {told.version} where {expected.version} is here: install the same"
     for path, digest in told.files:
@@ -331,7 +336,12 @@ def _work(
         if fault is not None:
             raise CcxError(f"A Dask worker that came later would {fault}.")
         _fit.add((expected, check))
-    return function(*arguments)
+    try:
+        return function(*arguments)
+    except ImportError as error:
+        raise CcxError(
+            f"A Dask worker has not all packages ({error}): install the same ones there."
+        ) from error
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:

@@ -35,7 +35,8 @@ def units_on(
     cluster: DaskCluster, runs: Sequence[Run], roots: Roots, device: str
 ) -> Iterator[UnitTasks]:
     """Explain units of the runs of layers, whose headers are written, on a cluster."""
-    session = _Session(tuple(run.directory.absolute() for run in runs), roots, device)
+    directories = tuple(run.directory.absolute() for run in runs)
+    session = _Session(directories, roots.absolute(), device)
     with cluster.tasks(*(run.directory / HEADER for run in runs)) as tasks:
         explain = [partial(_explain, session, directory) for directory in session.directories]
         yield UnitTasks(tasks, explain)

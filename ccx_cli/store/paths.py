@@ -34,6 +34,10 @@ class Roots:
     activations: Path
     results: Path
 
+    def absolute(self) -> Roots:
+        """Return the same directories for a process that works in another one."""
+        return Roots(**{name: getattr(self, name).absolute() for name in ROOT_NAMES})
+
 
 def resolve_roots(data_dir: Path | None, **roots: Path | None) -> Roots:
     """Resolve each root: the path given, else its name under ``data_dir``, or the user's."""

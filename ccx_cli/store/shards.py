@@ -80,8 +80,9 @@ class ShardedCache:
     _is_apart: bool = False
 
     def apart(self) -> Self:
-        """Return the same directory to write shards to that another process registers."""
-        return replace(self, shards={}, _verified=set(), _is_apart=True)
+        """Return the same directory to write shards to that another process registers, anywhere."""
+        directory = self.directory.absolute()
+        return replace(self, directory=directory, shards={}, _verified=set(), _is_apart=True)
 
     def register(self, shards: Mapping[str, Shard]) -> None:
         """Name shards in the manifest that were written apart; hold the directory's lock."""

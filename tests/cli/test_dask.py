@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ccx_cli.errors import CcxError
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs import on_dask, units_on_dask
 
@@ -65,8 +67,11 @@ def arguments(ccx: CommandLine, address: str, *more: str) -> list[str]:
     ],
 )
 def test_lines_are_those_of_one_machine(
-    fresh: CommandLine, cluster: Any, more: tuple[str, ...]
+    fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
 ) -> None:
+    # Workers have begun in another directory than that of relative paths.
+    monkeypatch.chdir(fresh.data.parent)
+    fresh = CommandLine(Path(fresh.data.name), fresh.capsys)
     index = fresh.file("datasets/broden1_224/index.csv")
     index.write_text(index.read_text().replace(",val,", ",train,", 3))
     fresh.explain("--units", UNITS, "-q", "--root-results", str(fresh.data / "alone"), *more)
@@ -252,6 +257,7 @@ def test_workers_that_do_not_fit_are_named(
         ("local:0", 2, "must be local:N"),
         ("local:x", 2, "must be local:N"),
         ("absent.json", 3, "no such scheduler file"),
+        ("tls://127.0.0.1:1", 1, "tls:// needs the certificates"),
         ("tcp://127.0.0.1:1", 1, "No Dask scheduler answers at tcp://127.0.0.1:1"),
     ],
 )
@@ -279,6 +285,12 @@ def test_a_file_of_no_scheduler_is_refused(
     done = ccx.explain("--units", "0-5", "--dask", str(tmp_path / "file"))
     assert done.code == 4
     assert f"--dask {tmp_path / 'file'} is no scheduler file" in done.err
+
+
+def test_a_worker_without_a_package_is_told() -> None:
+    worker = on_dask._describe((), None)
+    with pytest.raises(CcxError, match="has not all packages .*no_such_package"):
+        on_dask._work(worker, None, import_module, ("no_such_package",))
 
 
 def test_a_result_that_never_comes_holds_no_process_up() -> None:

@@ -117,7 +117,12 @@ def test_caches_are_those_of_one_machine(
     assert caches(fresh.data) == expected
 
 
-def test_latents_are_gathered_in_the_order_of_one_machine(fresh: CommandLine, cluster: Any) -> None:
+def test_latents_are_gathered_in_the_order_of_one_machine(
+    fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Workers have begun in another directory than that of relative paths.
+    monkeypatch.chdir(fresh.data.parent)
+    fresh = CommandLine(Path(fresh.data.name), fresh.capsys)
     random = torch.Generator().manual_seed(0)
     tensors = {"W_enc": torch.randn(48, 60, generator=random), "b_enc": torch.zeros(60)}
     save_file(tensors, fresh.data / "sae.safetensors")

@@ -6,7 +6,7 @@ Headers, cache keys, rebuild lines and texts derive from it; it imports neither 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Self
@@ -200,6 +200,12 @@ class NetworkDescription:
         if self.weights is not None and (weights == "own" or self.said_by is SaidBy.NOBODY):
             weights = weights_text(self.weights, self.weights_sha256(), self.weights_key)
         return f"{self.name} ({weights}{precision})"
+
+    def absolute(self) -> Self:
+        """Return the same network for a process that works in another directory."""
+        weights = None if self.weights is None else self.weights.absolute()
+        sae = None if self.sae is None else self.sae.absolute()
+        return replace(self, weights=weights, sae=sae)
 
     def about(self) -> dict[str, Any]:
         """Return what a run's header says of the network."""
