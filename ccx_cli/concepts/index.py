@@ -34,6 +34,7 @@ from ccx_cli.concepts.label_sets import (
     merge_tables,
 )
 from ccx_cli.concepts.processes import in_processes
+from ccx_cli.design import size_text
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.store.digests import json_digest
@@ -320,8 +321,8 @@ def load_index(
     taken = _BESIDE_MAPS + _of_tables(sets, len(local_sets))
     if memory is not None and taken > memory:
         raise CcxError(
-            f"The label sets of {cache.directory} take about {taken / 1e9:.1f} GB, more than "
-            f"`memory` {memory / 1e9:.1f}GB: give more, or take a smaller `subset`."
+            f"{cache.directory} takes about {size_text(taken)} even with its maps left on disk, "
+            f"more than `memory` of {size_text(memory)}: give more, or take a smaller `subset`."
         )
     maps: LocalMaps | StoredMaps = StoredMaps(shards, np.arange(shape[0]), shape[1])
     if taken + shape[0] * shape[1] * dtype.itemsize <= (memory or usual_memory()):
