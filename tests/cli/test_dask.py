@@ -289,7 +289,7 @@ def test_a_file_of_no_scheduler_is_refused(
 
 def test_a_worker_without_a_package_is_told() -> None:
     worker = on_dask._describe((), None)
-    with pytest.raises(CcxError, match="has not all packages .*no_such_package"):
+    with pytest.raises(CcxError, match=r"has not all packages .*no_such_package"):
         on_dask._work(worker, None, import_module, ("no_such_package",))
 
 
