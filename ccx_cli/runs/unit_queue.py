@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,7 +17,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, Task
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import UnitLines
-from ccx_cli.runs.run import Run
+from ccx_cli.runs.run import HEADER, Run
 from ccx_cli.runs.workers import AHEAD, LostTaskError, Tasks
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.store.locks import writing
@@ -71,6 +72,11 @@ class LayerUnits:
         self.results.begin_session(self.about, {**self.session, "stored": known})
         self.is_begun = True
         self.began = self.ended = time.monotonic()
+
+    def come_to(self) -> None:
+        """Count time from here, when all layers before are begun, as does who reads the header."""
+        self.began = self.ended = time.monotonic()
+        os.utime(self.results.directory / HEADER)
 
     def knows(self, unit: int) -> bool:
         """Tell whether a unit is explained, or lost."""
@@ -193,6 +199,7 @@ def _in_turn(
     for layer, explain in zip(layers, explaining.explain, strict=True):
         if not layer.is_begun:
             continue
+        layer.come_to()
         of = f" of {layer.about.get('layer')}" if len(layers) > 1 else ""
         done = len(layer.units) - len(layer.missing)
         bar = progress.task(f"Explanations{of}", len(layer.units), done=done, unit="units")
