@@ -16,7 +16,7 @@ from ccx_cli.cli.commands.study import MetricsOptions
 from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.network_options import device_of
-from ccx_cli.cli.output import Column, ious
+from ccx_cli.cli.output import FORMULA, Column, ious
 from ccx_cli.cli.rows import STATISTICS
 from ccx_cli.cli.stored import keeping, open_asked, tell_kept
 from ccx_cli.errors import UsageError
@@ -54,7 +54,7 @@ Measured = MetricsRecord | StatisticRecord
 
 def _which(record: Measured) -> str:
     if isinstance(record, StatisticRecord):
-        return {"deviation": "standard deviation"}.get(record.statistic, record.statistic)
+        return {"deviation": "std. dev."}.get(record.statistic, record.statistic)
     return str(record.unit)
 
 
@@ -68,6 +68,7 @@ _ALWAYS = ("mcc", "lift", "iou", "auprc", MASKING.key)
 COLUMNS = (
     Column("unit", "unit", right=True, show=_which),
     Column("range", "cluster", right=True, show=_cluster),
+    FORMULA,
     *(
         Column(name.short, name.key, right=True, spare=name.key not in _ALWAYS)
         for name in ALL_METRICS
@@ -98,6 +99,7 @@ def metrics(options: MetricsOptions) -> None:
         passes = options.passes
         asked = open_asked(options, progress, passes.trust, Path(scratch))
         opened, chosen, workers = asked.opened, asked.units, options.run.cores
+        writer.shorten(opened.dataset.labels)
         are_own = opened.kept != opened.run.directory
         if are_own and options.null:
             raise UsageError(

@@ -173,10 +173,11 @@ def test_the_tables_of_a_null_have_one_order(ccx: CommandLine) -> None:
     wide = [row for row in rows if len(row) > 12]
     narrow = [row for row in rows if len(row) < 12]
     assert [row[:2] for row in narrow] == [row[:2] for row in wide if row[0].isdigit()]
-    assert all(any(cell != "–" for cell in row[5:]) for row in rows)
-    assert {row[0] for row in wide} == {"0", "1", "mean", "standard deviation"}
-    assert all(len(end) == 6 for row in narrow for end in row[4:])
-    intervals = [row[5] for row in wide if row[5] != "–"]
+    assert all(any(cell != "–" for cell in row[6:]) for row in rows)
+    assert all((row[2] != "–") == row[0].isdigit() for row in rows)
+    assert {row[0] for row in wide} == {"0", "1", "mean", "std. dev."}
+    assert all(len(end) == 6 for row in narrow for end in row[5:])
+    intervals = [row[6] for row in wide if row[6] != "–"]
     assert intervals
     assert all(re.fullmatch(r"0\.\d{4} … 0\.\d{4}", each) for each in intervals)
 
