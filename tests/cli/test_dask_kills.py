@@ -71,7 +71,7 @@ def stored(ccx: CommandLine, results: str) -> list[str]:
 
 
 def test_twenty_random_kills_end_as_one_machine_does(fresh: CommandLine, tmp_path: Path) -> None:
-    chance = random.Random(5)
+    chance = random.Random(17)
     began = time.monotonic()
     assert fresh.explain("-q", "--root-results", str(fresh.data / "alone")).code == 0
     seconds = time.monotonic() - began
