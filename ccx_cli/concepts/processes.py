@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ccx_cli.errors import CcxError
 
@@ -25,8 +25,8 @@ def in_processes(
 ) -> Iterator[tuple[T, R]]:
     """Yield every item with what ``function`` makes of it, as soon as it is made.
 
-    Both go to the ``workers`` processes by pickle; with one or fewer, or a single item, all is done
-    in this one and in order.
+    They go to the ``workers`` processes by pickle, the function once to each, as it may hold much;
+    with one or fewer, or a single item, all is done in this one and in order.
     """
     if workers <= 1 or len(items) <= 1:
         for item in items:
@@ -34,13 +34,13 @@ def in_processes(
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(items)), mp_context=context, initializer=_end_with_parent
+        min(workers, len(items)), mp_context=context, initializer=_begin, initargs=(function,)
     )
     try:
         futures: dict[Future[R], T] = {}
         with _ignoring_interrupts(), _without_main(function):
             for item in items:
-                futures[pool.submit(function, item)] = item
+                futures[pool.submit(_make, item)] = item
         for future in as_completed(list(futures)):
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
@@ -68,6 +68,20 @@ def _without_main(function: Callable[..., object]) -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+_function: Callable[[Any], Any]
+"""What a worker process makes of items."""
+
+
+def _begin(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    _end_with_parent()
+
+
+def _make(item: Any) -> Any:
+    return _function(item)
 
 
 def _end_with_parent() -> None:
