@@ -146,6 +146,8 @@ class ActivationSummer:
         index, (_, *products, weights) = self._index, self.prepare(maps)
         if weights is None:
             return None
+        if isinstance(maps, SparseMaps) and not _is_zero_common(maps):
+            maps = maps.dense()
         zero = _zero_of(maps)
         per_set = np.zeros(len(index.sets))
         totals, squares = np.zeros(len(maps)), np.zeros(len(maps))
@@ -160,14 +162,18 @@ class ActivationSummer:
         )
 
 
+def _is_zero_common(maps: Maps) -> bool:
+    size = math.prod(maps.shape)
+    zeros = maps.n_zeros if isinstance(maps, SparseMaps) else size - np.count_nonzero(maps)
+    return bool(zeros >= _SKIPPED_SHARE * size)
+
+
 def _zero_of(maps: Maps) -> float:
     """Return zero where it is common enough to be skipped, otherwise about the mean.
 
     Differences from a mean far from zero would be lost in sums of what is far from zero.
     """
-    if isinstance(maps, SparseMaps) or not maps.size:
-        return 0.0
-    if maps.size - np.count_nonzero(maps) >= _SKIPPED_SHARE * maps.size:
+    if isinstance(maps, SparseMaps) or _is_zero_common(maps):
         return 0.0
     with np.errstate(invalid="ignore"):  # infinite activations
         return float(np.float32(maps.mean(dtype=np.float64)))
