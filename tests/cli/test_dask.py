@@ -146,7 +146,7 @@ def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str
 
         killer = threading.Thread(target=kill)
         killer.start()
-        done = fresh.explain(*arguments(fresh, address))
+        done = fresh.explain(*arguments(fresh, address, "--dask-timeout", "5"))
         killer.join()
         assert done.code == 1
         assert f"The Dask scheduler at {address} is gone" in done.err

@@ -173,7 +173,7 @@ def test_a_client_that_is_killed_is_resumed(
 def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: dict[str, bytes]) -> None:
     with scheduler_and_worker() as (address, scheduler):
         killer = when(lambda: fresh.files("activations/*layer1*/*.h5"), scheduler.kill)
-        done = build(fresh, "--dask", address)
+        done = build(fresh, "--dask", address, "--dask-timeout", "5")
         killer.join()
     assert done.code == 1
     assert f"The Dask scheduler at {address} is gone" in done.err

@@ -113,7 +113,7 @@ def test_photographs_that_were_annotated_stay_when_the_scheduler_is_gone(
     words = draw(tmp_path / "mine")
     journal = unused.data / "datasets/photos/.broden1_64.partial/journal.jsonl"
     with scheduler_and_worker() as (address, scheduler):
-        running = start(unused.data, *words, "--dask", address)
+        running = start(unused.data, *words, "--dask", address, "--dask-timeout", "5")
         wait_until(running, journal, 3)
         scheduler.kill()
         _, err = running.communicate(timeout=200)

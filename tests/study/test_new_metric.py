@@ -36,7 +36,7 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.records.lines import json_line
 from ccx_cli.records.metrics import ALL_METRICS, METRICS
 from ccx_cli.records.schema import json_schema
-from ccx_cli.study.measuring import MeasureSettings, metrics_lines
+from ccx_cli.study.measuring import MeasureSettings, metrics_study
 from ccx_cli.study.metrics import ImageCounts, measure
 
 assert METRICS[-1].key == "dice" and METRICS[-1].title == "Dice"
@@ -50,7 +50,7 @@ for alternative in json_schema("metrics")["oneOf"]:
 
 # A line from before the metric was added: shown without it, and measured again.
 inputs = SimpleNamespace(kept=Path())
-lines = metrics_lines(inputs, MeasureSettings())
+lines = metrics_study(inputs, MeasureSettings()).lines
 line = {"unit": 3, "layer": "l", "cluster": 0, "num_clusters": 1, "num_ranges": 1}
 line |= {"range": [0.5, None], "hits": 2, "formula": "sky"}
 old = line | {each.key: 0.25 for each in METRICS if each.key != "dice"}
