@@ -42,6 +42,7 @@ def share(description: str) -> Meta:
 NonNegative = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
 Proportion = Annotated[float, Meta(ge=0, le=1)]
+Correlation = Annotated[float, Meta(ge=-1, le=1)]
 _IOU = "Intersection over union of the formula's pixels and the hits."
 
 UnitNumber = Annotated[int, count("The unit's number in the layer.")]
@@ -84,7 +85,7 @@ Lift = Annotated[
     doc("IoU over that of a random mask of the formula's size; null where either is empty."),
 ]
 Mcc = Annotated[
-    Annotated[float, Meta(ge=-1, le=1)] | None,
+    Correlation | None,
     doc(
         "Matthews correlation of the formula's pixels and the hits, their phi coefficient; 0 if "
         "either has no pixel or all."
@@ -95,14 +96,14 @@ F1 = Annotated[
     doc("Twice the hits in the formula over the hits plus its pixels; null without a formula."),
 ]
 Pearson = Annotated[
-    Annotated[float, Meta(ge=-1, le=1)] | None,
+    Correlation | None,
     doc(
         "Correlation of the activation and the formula, pixel by pixel, without ranges; null where "
         "either is the same everywhere."
     ),
 ]
 Cosine = Annotated[
-    Annotated[float, Meta(ge=-1, le=1)] | None,
+    Correlation | None,
     doc("The same, without subtracting means; null where either is zero everywhere."),
 ]
 IouOrNone = Annotated[Proportion | None, doc(_IOU)]
