@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NamedTuple
 
 from ccx_cli.concepts.index import ConceptIndex
@@ -18,7 +17,7 @@ from ccx_cli.progress import Progress, Task
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.lines import UnitLines
 from ccx_cli.runs.run import HEADER, Run
-from ccx_cli.runs.workers import AHEAD, LostTaskError, Tasks
+from ccx_cli.runs.workers import LostTaskError, SideBySide, Tasks
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.store.locks import writing
 
@@ -110,6 +109,14 @@ class LayerUnits:
         self.results.lines.read_brief()
 
 
+class _Missing(NamedTuple):
+    """A unit to explain, of which there may be a hundred thousand."""
+
+    layer: LayerUnits
+    unit: int
+    explain: Callable[[int], Explained]
+
+
 def explain_layers(
     layers: Sequence[LayerUnits],
     opening: Callable[[], AbstractContextManager[UnitTasks]],
@@ -151,10 +158,7 @@ def explain_layers(
 def _explain_all(
     layers: Sequence[LayerUnits], explaining: UnitTasks, progress: Progress, bars: ExitStack
 ) -> Generator[tuple[int, list[ExplanationRecord]], None, None]:
-    """Explain what is missing side by side; store each unit as it is finished.
-
-    A few units for each worker are begun at a time: a layer may have a hundred thousand.
-    """
+    """Explain what is missing side by side; store each unit as it is finished."""
     tasks = explaining.tasks
     missing = sum(len(layer.missing) for layer in layers)
     total = None
@@ -162,30 +166,19 @@ def _explain_all(
         n_units = sum(len(layer.units) for layer in layers)
         bar = progress.task("All layers", n_units, done=n_units - missing, unit="units")
         total = bars.enter_context(bar)
-    left = _in_turn(layers, explaining, progress, bars)
-    begun: dict[Future[Explained], tuple[LayerUnits, int]] = {}
-
-    def begin() -> None:
-        for layer, unit, explain in islice(left, max(0, AHEAD * tasks.count - len(begun))):
-            begun[tasks.begin(explain, unit)] = layer, unit
-
-    begin()
+    queue = SideBySide(
+        _in_turn(layers, explaining, progress, bars),
+        lambda piece: tasks.begin(piece.explain, piece.unit),
+        tasks,
+    )
     for position, layer in enumerate(layers):
         sizes = FormulaSizes(layer.index)
         for unit in layer.units:
-            is_waiting = not layer.knows(unit)
-            while is_waiting or any(future.done() for future in begun):
-                tasks.wait(begun)
-                # In the order in which they began: with one thread that is the file's.
-                finished = {future: of for future, of in begun.items() if future.done()}
-                for future in finished:
-                    del begun[future]
-                begin()
-                for future, (of, explained) in finished.items():
-                    of.take(explained, future)
-                    if total is not None and explained not in of.lost:
+            while not layer.knows(unit) or queue.has_ended:
+                for piece, future in queue.ended():
+                    piece.layer.take(piece.unit, future)
+                    if total is not None and piece.unit not in piece.layer.lost:
                         total.advance()
-                is_waiting = not layer.knows(unit)
             if unit not in layer.lost:
                 found = layer.found.pop(unit) if unit in layer.found else layer.stored[unit]
                 yield position, sizes.completed(found)
@@ -194,7 +187,7 @@ def _explain_all(
 
 def _in_turn(
     layers: Sequence[LayerUnits], explaining: UnitTasks, progress: Progress, bars: ExitStack
-) -> Iterator[tuple[LayerUnits, int, Callable[[int], Explained]]]:
+) -> Iterator[_Missing]:
     """Yield missing units with their layer and task; a layer's bar opens with its first."""
     for layer, explain in zip(layers, explaining.explain, strict=True):
         if not layer.is_begun:
@@ -205,4 +198,4 @@ def _in_turn(
         bar = progress.task(f"Explanations{of}", len(layer.units), done=done, unit="units")
         layer.bar = bars.enter_context(layer.bars).enter_context(bar)
         for unit in layer.missing:
-            yield layer, unit, explain
+            yield _Missing(layer, unit, explain)

@@ -7,14 +7,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ccx_cli.errors import CcxError
 from ccx_cli.threads import threads
 
 P = TypeVar("P")
 T = TypeVar("T")
-AHEAD = 4
+_AHEAD = 4
 """Tasks begun for each that is done at once, so that nobody waits for one."""
 
 
@@ -59,6 +59,39 @@ def in_threads(count: int) -> Iterator[Threads]:
         yield Threads(count, pool)
 
 
+class SideBySide(Generic[P, T]):
+    """Pieces of work of which a few are begun at a time."""
+
+    def __init__(self, pieces: Iterable[P], begin: Callable[[P], Future[T]], tasks: Tasks) -> None:
+        self._left, self._begin, self._tasks = iter(pieces), begin, tasks
+        self._begun = dict[Future[T], P]()
+        self._begin_some()
+
+    def _begin_some(self) -> None:
+        for piece in islice(self._left, max(0, _AHEAD * self._tasks.count - len(self._begun))):
+            self._begun[self._begin(piece)] = piece
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no piece is left."""
+        return not self._begun
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a piece has ended that was not taken."""
+        return any(future.done() for future in self._begun)
+
+    def ended(self) -> list[tuple[P, Future[T]]]:
+        """Wait until a piece has ended; take all that have, and begin others.
+
+        They are in the order in which they began: with one thread that is the order of the pieces.
+        """
+        self._tasks.wait(self._begun)
+        ended = [(self._begun.pop(each), each) for each in list(self._begun) if each.done()]
+        self._begin_some()
+        return ended
+
+
 def side_by_side(
     pieces: Iterable[P],
     begin: Callable[[P], Future[T]],
@@ -72,20 +105,10 @@ def side_by_side(
     LostTaskError
         That ``name`` says whose workers ended again and again, once all others are done.
     """
-    left, begun = iter(pieces), dict[Future[T], P]()
+    work = SideBySide(pieces, begin, tasks)
     lost: P | None = None
-
-    def begin_some() -> None:
-        for piece in islice(left, max(0, AHEAD * tasks.count - len(begun))):
-            begun[begin(piece)] = piece
-
-    begin_some()
-    while begun:
-        tasks.wait(begun)
-        # In the order in which they began: with one thread that is the order of the pieces.
-        ended = [(future, begun.pop(future)) for future in list(begun) if future.done()]
-        begin_some()
-        for future, piece in ended:
+    while not work.is_done:
+        for piece, future in work.ended():
             try:
                 found = future.result()
             except LostTaskError:
