@@ -6,6 +6,7 @@ that began the tasks, alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import sys
@@ -274,15 +275,16 @@ class DaskTasks:
         """Return what a task found; ``CancelledError`` once the client is closed.
 
         A worker can be lost before its result is fetched, and Dask waits for another without end.
+        Dask fetches several results at once: the wait for one that times out must not end them.
         """
-        while True:
-            try:
-                return task.result(timeout=_SECONDS)
-            except TimeoutError:
-                if task.status == "error":
-                    raise
-                if self.cluster.client.status in ("closing", "closed"):
-                    raise CancelledError from None
+        client = self.cluster.client
+        fetched = asyncio.run_coroutine_threadsafe(
+            client.gather(task, asynchronous=True), client.loop.asyncio_loop
+        )
+        while not fetched.done() and client.status not in ("closing", "closed"):
+            wait([fetched], timeout=_SECONDS)
+        fetched.cancel()
+        return fetched.result()
 
     def wait(self, begun: Collection[Future[Any]]) -> None:
         """Wait until one of the tasks is done."""

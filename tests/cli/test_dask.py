@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -303,6 +304,23 @@ def test_a_result_that_never_comes_holds_no_process_up() -> None:
             taking.start()
         taking.join(30)
         assert not taking.is_alive()
+
+
+def test_results_that_are_fetched_slowly_at_once_all_arrive(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+        assert connected is not None
+        fetch = connected.client._gather_remote
+
+        async def slow(*where: Any) -> Any:
+            await asyncio.sleep(1.5)
+            return await fetch(*where)
+
+        monkeypatch.setattr(connected.client, "_gather_remote", slow)
+        with connected.tasks() as tasks:
+            begun = [tasks.begin(abs, -number) for number in range(4)]
+            assert [future.result(timeout=20) for future in begun] == [0, 1, 2, 3]
 
 
 def test_without_dask_the_extra_is_named(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
