@@ -43,6 +43,7 @@ from ccx_cli.runs.job import (
     plan_run,
     prepare_job,
     session_of,
+    units_here,
 )
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
@@ -180,21 +181,17 @@ def _explained(
     cluster: DaskCluster | None,
     progress: Progress,
 ) -> Iterator[tuple[int, ExplainJob, list[ExplanationRecord]]]:
-    """Yield what is explained, layer by layer; on a cluster, all layers are one queue."""
-    if cluster is None:
-        for position, (inputs, units) in enumerate(asked):
-            job = prepare(inputs)
-            session = session_of(inputs, command_line())
-            for explained in job.explain(units, inputs.workers, session, progress):
-                yield position, job, explained
-        return
+    """Yield what is explained, layer by layer, though the units of all layers are one queue."""
     jobs = [prepare(inputs) for inputs, _ in asked]
     layers = [
         job.asked(units, inputs.workers, session_of(inputs, command_line()))
         for job, (inputs, units) in zip(jobs, asked, strict=True)
     ]
     first, runs = asked[0][0], [job.results for job in jobs]
-    opening = partial(units_on, cluster, runs, first.roots, first.device)
+    if cluster is None:
+        opening = partial(units_here, jobs, first.workers)
+    else:
+        opening = partial(units_on, cluster, runs, first.roots, first.device)
     for position, explained in explain_layers(layers, opening, progress):
         yield position, jobs[position], explained
 

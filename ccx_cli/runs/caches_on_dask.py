@@ -57,13 +57,13 @@ def prepare_on(
     wanted = missing_layers(layers) if activations else []
     lacks_index = index and not is_whole(first.dataset, first.index_cache)
     for cache in (first.index_cache, *(inputs.activations_cache for inputs in layers)):
-        _remove_left_proofs(cache.directory)
+        remove_left_proofs(cache.directory)
     directories = [first.index_cache.directory] if lacks_index else []
     directories += [cache.directory for _, cache in wanted[:1]]
     if not directories:
         return
     with ExitStack() as opened:
-        proofs = [opened.enter_context(_proof_in(directory)) for directory in directories]
+        proofs = [opened.enter_context(proof_in(directory)) for directory in directories]
         check = NetworkCheck.of(wanted[0][0]) if wanted else None
         proofs.append(first.dataset.directory / _LABELS)
         tasks = opened.enter_context(cluster.tasks(*proofs, check=check))
@@ -123,7 +123,8 @@ def _find_ranges(opened: _Opened, method: RangeMethod, asked: Asked) -> UnitRang
     return ranges_of_unit(opened.open(), method, asked)
 
 
-def _remove_left_proofs(directory: Path) -> None:
+def remove_left_proofs(directory: Path) -> None:
+    """Remove the proofs of processes that were killed."""
     for left in directory.glob(".*.proof"):
         with suppress(OSError), left.open("rb") as opened:
             if try_lock(opened):
@@ -131,16 +132,18 @@ def _remove_left_proofs(directory: Path) -> None:
 
 
 @contextmanager
-def _proof_in(directory: Path) -> Iterator[Path]:
+def proof_in(directory: Path) -> Iterator[Path]:
     """Write a file that workers see in a directory only if it is the same one.
 
-    It is locked meanwhile, so that those of killed processes can be told.
+    It is locked before it has its name, so that those of killed processes can be told.
     """
     token = secrets.token_hex(16)
     path = directory / f".{token[:8]}.proof"
-    write_text(path, token)
-    with path.open("rb") as opened:
+    written = path.with_suffix("")
+    write_text(written, token)
+    with written.open("rb") as opened:
         try_lock(opened)
+        written.replace(path)
         try:
             yield path
         finally:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,7 +19,6 @@ from ccx_cli.concepts.importing.writer import read_color_rule
 from ccx_cli.concepts.index import ConceptIndex, is_whole
 from ccx_cli.concepts.qualities import read_annotation, read_tables
 from ccx_cli.probe.activation_shards import covers
-from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.activations import Activations, open_activations
 from ccx_cli.probe.given_activations import PrecomputedActivations
 from ccx_cli.probe.hits import count_hits
@@ -69,14 +69,8 @@ class ExplainJob:
         progress: Progress,
     ) -> Generator[list[ExplanationRecord], None, None]:
         """Yield every unit's records in the order of ``units``, finding what is not stored yet."""
-
-        @contextmanager
-        def opening() -> Iterator[UnitTasks]:
-            with in_threads(workers) as tasks:
-                yield UnitTasks(tasks, [self.explain_unit])
-
         asked = self.asked(units, workers, session)
-        for _, records in explain_layers([asked], opening, progress):
+        for _, records in explain_layers([asked], partial(units_here, [self], workers), progress):
             yield records
 
     def asked(self, units: Sequence[int], workers: int, session: Mapping[str, Any]) -> LayerUnits:
@@ -114,6 +108,13 @@ class ExplainJob:
                 iou = iou_elsewhere(formula, index, hits.per_set[record.cluster])
             found.append(replace(record, split=self.split.name, held_out_iou=iou))
         return found
+
+
+@contextmanager
+def units_here(jobs: Sequence[ExplainJob], workers: int) -> Iterator[UnitTasks]:
+    """Explain units of the jobs of layers in threads of this process."""
+    with in_threads(workers) as tasks:
+        yield UnitTasks(tasks, [job.explain_unit for job in jobs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ def _explainer(layer: str, device: str, settings: JobSettings, concepts: Concept
         device,
         settings.ties,
         settings.skip_zero_range,
-        ActivationSummer(concepts.index),
+        concepts.summer,
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.errors import UsageError
+from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.progress import Progress
 from ccx_cli.runs.preparing import Inputs, prepare_index
 from ccx_cli.search.counts import DataCounts, count_data
@@ -32,6 +33,8 @@ class Concepts:
     index: ConceptIndex
     counts: DataCounts
     split: Split | None
+    summer: ActivationSummer
+    """Of all layers: what it keeps for maps of one size is large."""
 
 
 def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
@@ -42,11 +45,11 @@ def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> C
 def part_concepts(index: ConceptIndex, dataset: BrodenDataset, split: str | None) -> Concepts:
     """Part the concepts of a dataset where only a ``split`` is searched."""
     if split is None:
-        return Concepts(index, count_data(index), None)
+        return Concepts(index, count_data(index), None, ActivationSummer(index))
     images, others = split_images(dataset, split)
     parted = Split(split, images, others, index.of_images(others))
     index = index.of_images(images)
-    return Concepts(index, count_data(index), parted)
+    return Concepts(index, count_data(index), parted, ActivationSummer(index))
 
 
 def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

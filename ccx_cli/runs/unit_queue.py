@@ -52,6 +52,8 @@ class LayerUnits:
     lost: dict[int, LostTaskError] = field(init=False, default_factory=dict)
     bar: Task = field(init=False)
     bars: ExitStack = field(init=False, default_factory=ExitStack)
+    held: ExitStack = field(init=False, default_factory=ExitStack)
+    left: int = field(init=False)
     is_begun: bool = field(init=False, default=False)
     began: float = field(init=False)
     ended: float = field(init=False)
@@ -71,6 +73,9 @@ class LayerUnits:
         self.results.begin_session(self.about, {**self.session, "stored": known})
         self.is_begun = True
         self.began = self.ended = time.monotonic()
+        self.left = len(self.missing)
+        if not self.left:
+            self.end()
 
     def come_to(self) -> None:
         """Count time from here, when all layers before are begun, as does who reads the header."""
@@ -82,7 +87,7 @@ class LayerUnits:
         return any(unit in some for some in (self.stored, self.found, self.lost))
 
     def take(self, unit: int, future: Future[Explained]) -> None:
-        """Store what was found of a unit."""
+        """Store what was found of a unit, and end the session with the last one."""
         self.ended = time.monotonic()
         try:
             records, ranges = future.result()
@@ -96,6 +101,9 @@ class LayerUnits:
         self.results.lines.append(records)
         self.bar.advance()
         self.found[unit] = records
+        self.left -= 1
+        if not self.left:
+            self.end()
 
     def save(self) -> None:
         """Keep what ranges were found."""
@@ -103,10 +111,12 @@ class LayerUnits:
             self.ranges.save()
 
     def end(self) -> None:
-        """End the session, of which all units are stored."""
+        """End the session, of which all units are stored, and let others write in the run."""
+        self.save()
         seconds = round(self.ended - self.began, 1)
         self.results.end_session(units=len(self.missing), seconds=seconds)
         self.results.lines.read_brief()
+        self.held.close()
 
 
 class _Missing(NamedTuple):
@@ -137,7 +147,8 @@ def explain_layers(
     with ExitStack() as held:
         # In one order, so that two processes never wait for each other.
         for layer in sorted(unfinished, key=lambda each: each.results.directory):
-            held.enter_context(writing(layer.results.directory, progress))
+            held.enter_context(layer.held)
+            layer.held.enter_context(writing(layer.results.directory, progress))
         for layer in unfinished:
             layer.begin()
         try:
@@ -146,10 +157,6 @@ def explain_layers(
         finally:
             for layer in unfinished:
                 layer.save()
-        # Not before the last unit of all: headers prove to workers that they see the runs.
-        for layer in unfinished:
-            if not layer.lost:
-                layer.end()
     for layer in layers:
         for error in layer.lost.values():
             raise error
@@ -164,7 +171,9 @@ def _explain_all(
     total = None
     if len(layers) > 1:
         n_units = sum(len(layer.units) for layer in layers)
-        bar = progress.task("All layers", n_units, done=n_units - missing, unit="units")
+        bar = progress.task(
+            "Explanations of all layers", n_units, done=n_units - missing, unit="units"
+        )
         total = bars.enter_context(bar)
     queue = SideBySide(
         _in_turn(layers, explaining, progress, bars),

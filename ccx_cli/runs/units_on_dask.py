@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from ccx_cli.runs.caches_on_dask import proof_in, remove_left_proofs
 from ccx_cli.runs.job import ExplainJob, stored_job
 from ccx_cli.runs.on_dask import DaskCluster, kept
-from ccx_cli.runs.run import HEADER, Run
+from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts
 from ccx_cli.runs.unit_queue import Explained, UnitTasks
 from ccx_cli.store.paths import Roots
@@ -37,7 +38,9 @@ def units_on(
     """Explain units of the runs of layers, whose headers are written, on a cluster."""
     directories = tuple(run.directory.absolute() for run in runs)
     session = _Session(directories, roots.absolute(), device)
-    with cluster.tasks(*(run.directory / HEADER for run in runs)) as tasks:
+    # Headers prove nothing: they change as layers are finished.
+    remove_left_proofs(session.roots.results)
+    with proof_in(session.roots.results) as proof, cluster.tasks(proof) as tasks:
         explain = [partial(_explain, session, directory) for directory in session.directories]
         yield UnitTasks(tasks, explain)
 
@@ -54,7 +57,8 @@ def _explain(session: _Session, directory: Path, unit: int) -> Explained:
             concepts = None
             if other is not None:
                 explainer = other.explainer
-                concepts = Concepts(explainer.index, explainer.data, other.split)
+                assert explainer.summer is not None
+                concepts = Concepts(explainer.index, explainer.data, other.split, explainer.summer)
             device = _resolved(session.device)
             jobs[directory] = stored_job(Run(directory), session.roots, device, concepts)
     return jobs[directory].explain_unit(unit)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,7 +203,7 @@ def test_units_of_all_layers_are_one_queue(fresh: CommandLine) -> None:
     assert done.returncode == 0, err
     events = log.read_text().split("\n")
     assert events.index("begin layer4 0") < events.index("end layer3 4")
-    assert "All layers: 12 of 12 units" in err
+    assert "Explanations of all layers: 12 of 12 units" in err
     assert "Explanations of layer4: 6 of 6 units" in err
     for layer in ("layer3", "layer4"):
         (here,) = fresh.files(f"results/*{layer}*/explanations.jsonl")
@@ -241,7 +242,8 @@ def test_workers_that_do_not_fit_are_named(
     assert done.code == 1
     assert "where 9.9 is here: install the same" in done.err
     monkeypatch.undo()
-    monkeypatch.setattr(units_on_dask, "HEADER", "elsewhere.json")
+    absent = nullcontext(fresh.data / "absent.proof")
+    monkeypatch.setattr(units_on_dask, "proof_in", lambda _: absent)
     done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
     assert done.code == 1
     assert "do not see" in done.err
@@ -249,7 +251,7 @@ def test_workers_that_do_not_fit_are_named(
     monkeypatch.setattr(on_dask, "file_digest", lambda path: "0")
     done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
     assert done.code == 1
-    assert "header.json: mount the same directories there" in done.err
+    assert ".proof: mount the same directories there" in done.err
 
 
 @pytest.mark.parametrize(

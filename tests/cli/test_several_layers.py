@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ccx_cli.runs import on_dask
 from ccx_cli.runs.inputs import open_inputs
+from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.lookup import find_run
+from ccx_cli.runs.units_on_dask import _explain, _Session
 from ccx_cli.store.paths import resolve_roots
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def test_all_blocks_are_what_each_gives_alone(
     assert kept(fresh.data) == kept(alone.data)
     assert ended.err.count("Activations of demo (none), 4 layers: 6 of 6 images") == 1
     assert ended.err.count("Activations of") == 1
+    assert "Explanations of all layers: 8 of 8 units" in ended.err
     for layer, units in zip(BLOCKS, (16, 32, 64, 48), strict=True):
         assert f"2 of {units} units of {layer} explained; stored in " in ended.err
     again = fresh.explain("--layer", "layer3", "--layer", "layer1", *FEW)
@@ -55,6 +59,18 @@ def test_all_blocks_are_what_each_gives_alone(
         for path in fresh.files("results/*/header.json")
     }
     assert {words.split("--layer ")[1].split()[0] for words in headers} == set(BLOCKS)
+
+
+def test_a_worker_keeps_what_is_of_all_layers_once(ccx: CommandLine) -> None:
+    assert ccx.explain("--layer", "layer3", "--layer", "layer4", *FEW).code == 0
+    directories = tuple(path.parent for path in ccx.files("results/*-k2-*/header.json"))
+    session = _Session(directories, resolve_roots(ccx.data), "cpu")
+    assert [len(_explain(session, each, 3).records) for each in directories] == [2, 2]
+    jobs: dict[Path, ExplainJob] = on_dask.kept(session, dict)
+    one, other = (jobs[each].explainer for each in directories)
+    assert one.index is other.index
+    assert one.data is other.data
+    assert one.summer is other.summer
 
 
 def test_ranges_of_several_layers(ccx: CommandLine) -> None:

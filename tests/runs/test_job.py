@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from ccx_cli.progress import SilentProgress
 from ccx_cli.records import brief
 from ccx_cli.records.explanation import BriefExplanation, ExplanationRecord
 from ccx_cli.records.lines import BRIEF
-from ccx_cli.runs.job import ExplainJob
-from ccx_cli.runs.run import LINES, Run
+from ccx_cli.runs.job import ExplainJob, units_here
+from ccx_cli.runs.run import HEADER, LINES, Run, RunState
+from ccx_cli.runs.unit_queue import explain_layers
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
 from ccx_cli.search.counts import count_data
 from ccx_cli.search.explanation import Explainer
@@ -194,6 +196,31 @@ def test_a_torn_file_is_mended_to_the_same_results(
     again = job_on(activations, tmp_path)
     assert run(again) == expected
     assert again.results.lines.finished() == dict(enumerate(expected))
+
+
+def test_a_layer_is_done_when_its_last_unit_is(
+    activations: Activations, tmp_path: Path, expected: list[list[ExplanationRecord]]
+) -> None:
+    """Also for who looks from elsewhere, while other layers go on."""
+    gate = Event()
+    jobs = [
+        job_on(activations, tmp_path / "one"),
+        job_on(activations, tmp_path / "none-missing"),
+        job_on(activations, tmp_path / "other", gate),
+    ]
+    list(run(jobs[1]))
+    (jobs[1].results.directory / HEADER).unlink()
+    every = explain_layers(
+        [job.asked(UNITS, 2, {}) for job in jobs], partial(units_here, jobs, 2), SilentProgress()
+    )
+    with closing(every), ExitStack() as opened:
+        opened.callback(gate.set)
+        assert [next(every) for _ in UNITS] == [(0, records) for records in expected]
+        states = [Run(job.results.directory).header_state for job in jobs]
+        assert states == [RunState.FINISHED, RunState.FINISHED, RunState.BEING_WRITTEN]
+        gate.set()
+        assert len(list(every)) == 2 * N_UNITS
+    assert Run(jobs[2].results.directory).state is RunState.FINISHED
 
 
 def test_a_unit_that_fails_leaves_the_finished_ones(
