@@ -114,7 +114,9 @@ def explain(options: ExplainOptions) -> None:
             choose_units(options.units, inputs, activations, options.run.seed, progress)
             for inputs, activations in layers
         ]
-        concepts = prepare_concepts(gathered[0], options.split, progress)
+        concepts = prepare_concepts(
+            gathered[0], options.split, progress, maps_on_disk=cluster is not None
+        )
         most = None if options.everything else SHOWN
         gist = Gist(most, tolerance, options.reading.sort)
         records: list[ExplanationRecord] = []

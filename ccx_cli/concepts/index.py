@@ -294,12 +294,16 @@ def build_index(
 
 
 def load_index(
-    dataset: BrodenDataset, cache: ShardedCache, memory: int | None = None
+    dataset: BrodenDataset,
+    cache: ShardedCache,
+    memory: int | None = None,
+    *,
+    maps_on_disk: bool = False,
 ) -> ConceptIndex:
     """Read a whole index, verifying every shard; maps are left on disk if they exceed ``memory``.
 
-    That is in bytes, by default a quarter of what there is. CcxError if the label sets alone exceed
-    what is said.
+    They are as well with ``maps_on_disk``, for what does not look at them. ``memory`` is in bytes,
+    by default a quarter of what there is. CcxError if the label sets alone exceed what is said.
     """
     if not is_whole(dataset, cache):
         raise cache.unfinished()
@@ -325,7 +329,8 @@ def load_index(
             f"more than `memory` of {size_text(memory)}: give more, or take a smaller `subset`."
         )
     maps: LocalMaps | StoredMaps = StoredMaps(shards, np.arange(shape[0]), shape[1])
-    if taken + shape[0] * shape[1] * dtype.itemsize <= (memory or usual_memory()):
+    needed = taken + shape[0] * shape[1] * dtype.itemsize
+    if not maps_on_disk and needed <= (memory or usual_memory()):
         maps = np.empty(shape, dtype)
         for shard in shards:
             maps[shard.start : shard.stop] = shard.read(shape[1])

@@ -7,13 +7,15 @@ that began the tasks, alone.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
 import signal
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import RLock
@@ -32,6 +34,8 @@ LOCAL = "local:"
 _NAMED = 3
 _SECONDS = 1.0
 """Between looks at a cluster that has done nothing since."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
 
 
 @contextmanager
@@ -332,6 +336,7 @@ def _work(
     arguments: tuple[Any, ...],
 ) -> T:
     """Do a task on a worker, which may have come after the others were looked at."""
+    _keep_freed_memory()
     if (expected, check) not in _fit:
         told = _describe(tuple(path for path, _ in expected.files), check)
         fault = _fault(told, expected)
@@ -344,6 +349,19 @@ def _work(
         raise CcxError(
             f"A Dask worker has not all packages ({error}): install the same ones there."
         ) from error
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Have glibc keep what arrays of up to 32 MiB leave, as it learns to by itself.
+
+    Dask's setting for workers, MALLOC_TRIM_THRESHOLD_, ends the learning: each array of 128 KiB or
+    more would be asked of the system again, page by page.
+    """
+    with suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 64 << 20)
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:

@@ -188,10 +188,12 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
     return activations
 
 
-def prepare_index(inputs: Inputs, progress: Progress) -> ConceptIndex:
-    """Make what the concept index lacks, and load it."""
+def prepare_index(
+    inputs: Inputs, progress: Progress, *, maps_on_disk: bool = False
+) -> ConceptIndex:
+    """Make what the concept index lacks, and load it as ``load_index`` does."""
     complete_index(inputs, progress)
-    return load_index(inputs.dataset, inputs.index_cache, inputs.memory)
+    return load_index(inputs.dataset, inputs.index_cache, inputs.memory, maps_on_disk=maps_on_disk)
 
 
 def complete_index(

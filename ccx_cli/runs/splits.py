@@ -37,9 +37,15 @@ class Concepts:
     """Of all layers: what it keeps for maps of one size is large."""
 
 
-def prepare_concepts(inputs: Inputs, split: str | None, progress: Progress) -> Concepts:
-    """Make what the concept index lacks, and part it where only a ``split`` is searched."""
-    return part_concepts(prepare_index(inputs, progress), inputs.dataset, split)
+def prepare_concepts(
+    inputs: Inputs, split: str | None, progress: Progress, *, maps_on_disk: bool = False
+) -> Concepts:
+    """Make what the concept index lacks, and part it where only a ``split`` is searched.
+
+    Maps are left on disk where others search.
+    """
+    index = prepare_index(inputs, progress, maps_on_disk=maps_on_disk)
+    return part_concepts(index, inputs.dataset, split)
 
 
 def part_concepts(index: ConceptIndex, dataset: BrodenDataset, split: str | None) -> Concepts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from ccx_cli.errors import CcxError
@@ -323,6 +325,19 @@ def test_results_that_are_fetched_slowly_at_once_all_arrive(
         with connected.tasks() as tasks:
             begun = [tasks.begin(abs, -number) for number in range(4)]
             assert [future.result(timeout=20) for future in begun] == [0, 1, 2, 3]
+
+
+def test_workers_do_not_ask_the_system_for_the_same_memory_again_and_again(cluster: Any) -> None:
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(100):
+            np.ones(1 << 20, dtype=np.uint8)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+        assert connected is not None
+        with connected.tasks() as tasks:
+            assert tasks.begin(faults).result(timeout=20) < 100 * 256 / 4
 
 
 def test_without_dask_the_extra_is_named(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
