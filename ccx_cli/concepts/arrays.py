@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ccx_cli.concepts.broden_csv import LARGEST_LABEL, Label
+from ccx_cli.concepts.broden_csv import LARGEST_LABEL, LARGEST_SIDE, MOST_PIXELS, Label
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import collapse_image, concatenate, merge_tables
 from ccx_cli.errors import UsageError
@@ -59,11 +59,16 @@ def _index(
     images: Iterable[NDArray[np.uint16]], mask_shape: tuple[int, ...], names: Mapping[int, str]
 ) -> ConceptIndex:
     """Index images of ``(n_layers, height, width)`` label numbers each."""
+    height, width = mask_shape
+    if max(mask_shape) > LARGEST_SIDE or height * width > MOST_PIXELS:
+        raise UsageError(
+            f"Images of {height}x{width} label numbers are too large: they may have "
+            f"{LARGEST_SIDE:,} on a side, and {MOST_PIXELS:,} in all."
+        )
     none = np.zeros(0, dtype=np.uint16)
     maps, tables = zip(*(collapse_image(layers, none) for layers in images), strict=True)
     table = concatenate(tables)
     sets, local_sets = merge_tables(table)
-    height, width = mask_shape
     return ConceptIndex.assemble(
         sets,
         local_sets,

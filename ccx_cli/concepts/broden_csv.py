@@ -18,8 +18,8 @@ from ccx_cli.store.paths import DEMO_MARKER, is_imported
 
 # The largest number that a label PNG can hold, red + 256 * green.
 LARGEST_LABEL = 0xFFFF
-_LARGEST_SIDE = 0xFFFF
-_MOST_PIXELS = 89_478_485
+LARGEST_SIDE = 0xFFFF
+MOST_PIXELS = 89_478_485
 _MOST_IMAGES = 0xFFFFFFFF
 _LABEL_COLUMNS = ("number", "name", "category", "frequency", "coverage", "syns")
 _SIZE_COLUMNS = ("ih", "iw", "sh", "sw")
@@ -187,9 +187,9 @@ def read_rows(
         # Mostly the same four numbers, row after row.
         texts = tuple([row.cells[column] for column in size_columns])
         if texts not in sizes:
-            ih, iw, sh, sw = (row.integer(column, 1, _LARGEST_SIDE) for column in _SIZE_COLUMNS)
-            if sh * sw > _MOST_PIXELS:
-                raise row.damaged(f"masks of {sh}x{sw} have more than {_MOST_PIXELS:,} pixels")
+            ih, iw, sh, sw = (row.integer(column, 1, LARGEST_SIDE) for column in _SIZE_COLUMNS)
+            if sh * sw > MOST_PIXELS:
+                raise row.damaged(f"masks of {sh}x{sw} have more than {MOST_PIXELS:,} pixels")
             sizes[texts] = ih, iw, sh, sw
         size = sizes[texts]
         if rows and size[2:] != (rows[0].mask_height, rows[0].mask_width):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ccx_cli.compiled import kernel
+from ccx_cli.errors import CcxError
 
 PixelCounts = NDArray[np.int32] | NDArray[np.int64]
 """Pixels of some label sets, of ``LabelSets.hits_type``."""
@@ -119,7 +120,18 @@ def merge_tables(table: LabelSets) -> tuple[LabelSets, NDArray[np.int32]]:
         The distinct sets in order of first appearance, with summed totals.
     row_sets
         ``(n_rows,)`` int32: the index of each row's set in ``sets``.
+
+    Raises
+    ------
+    CcxError
+        If there are more rows than 32 bits number.
     """
+    if len(table) > np.iinfo(np.int32).max:
+        raise CcxError(
+            f"The images have {len(table):,} label sets in all, each counted in every image that "
+            f"has it, more than the {np.iinfo(np.int32).max:,} that an index holds: take a "
+            "smaller `subset`, or smaller label PNGs."
+        )
     row_sets, chosen = _distinct_sets(table.indptr, table.labels)
     indptr, labels = _take_sets(table.indptr, table.labels, chosen)
     summed = np.zeros(len(chosen), dtype=np.int64)

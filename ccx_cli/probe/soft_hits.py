@@ -65,21 +65,26 @@ def sum_activations(maps: Maps, index: ConceptIndex, *, signed: bool = False) ->
             "or mcc), a smaller `subset`, or smaller label PNGs."
         )
     quanta = _in_quanta(maps, index, index.local_sets, index.sets.totals, signed=signed)
-    squares = sum(quanta.squares.tolist())
-    return SoftHits(quanta.sums / QUANTA, Fraction(squares, QUANTA**2))
+    return SoftHits(quanta.sums / QUANTA, Fraction(quanta.square_sum(), QUANTA**2))
 
 
 class Quanta(NamedTuple):
     """A unit's activations, each ``least + step * quanta`` with a whole number of quanta.
 
     ``sums`` are ``(n_local,)`` int64, the quanta of the pixels of every row of the images' tables;
-    ``squares`` ``(n_images,)`` uint64, of the squares of each image's.
+    ``squares`` ``(n_images, 2)`` uint64, of the squares of each image's how often 2^32, and the
+    rest: of 2^24 pixels they are past 64 bits.
     """
 
     sums: NDArray[np.int64]
     squares: NDArray[np.uint64]
     least: float
     step: float
+
+    def square_sum(self, images: NDArray[np.int64] | slice = slice(None)) -> int:
+        """Add up the squares of some images."""
+        high, low = map(sum, self.squares[images].T.tolist())
+        return (high << 32) + low
 
 
 def sum_by_image(maps: Maps, index: ConceptIndex) -> Quanta:
@@ -102,18 +107,18 @@ def _in_quanta(
     first = 0.0 if isinstance(maps, SparseMaps) and maps.n_zeros else np.inf
     low, high = float(values.min(initial=first)), float(values.max(initial=-first))
     zero, width = (0.0, max(-low, high)) if signed else (low, high - low)
-    squares = np.zeros(len(maps), dtype=np.uint64)
+    squares = np.zeros((len(maps), 2), dtype=np.uint64)
     if not width > 0:
         return Quanta(np.zeros(len(totals), dtype=np.int64), squares, zero, 0.0)
     scale, least = QUANTA / width, -QUANTA if signed else 0
     # Sums begin with what zero is scaled to, for every pixel; only others are added.
     of_zero = int(min(max(np.rint(-zero * scale), least), QUANTA)) if is_sparse else 0
     sums = of_zero * totals.astype(np.int64)
-    squares += np.uint64(index.maps.shape[1] * of_zero**2)
+    squares[:] = divmod(index.maps.shape[1] * of_zero**2, 1 << 32)
     rows = axis_of(axis_weights(maps.shape[1], index.mask_shape[0]))
     columns = axis_of(axis_weights(maps.shape[2], index.mask_shape[1]))
     for images, block in blocks_of(maps):
-        of_images = np.zeros(len(images), dtype=np.uint64)
+        of_images = np.zeros((len(images), 2), dtype=np.uint64)
         for some, start, local_maps, offsets in index.pieces(images):
             _add_activations(
                 block[some], images[some] - start, rows, columns, zero, scale, least, is_sparse,
@@ -142,9 +147,9 @@ def _add_activations(
 ) -> None:
     """Add what every pixel's activation is above ``of_zero``, in quanta, to ``sums``.
 
-    The squares of all activations of an image go to its place in ``squares``. In sparse maps only
-    the pixels between cells of which one is not zero are upsampled, and those between them in a
-    row.
+    The squares of all activations of an image go to its place in ``squares``; 64 bits hold those
+    of a row of pixels. In sparse maps only the pixels between cells of which one is not zero are
+    upsampled, and those between them in a row.
     """
     y0, y1, v0, v1, _ = rows
     x0, x1, u0, u1, _ = columns
@@ -166,21 +171,26 @@ def _add_activations(
                     maps[place, y, x0[x]], u0[x], maps[place, y, x1[x]] * u1[x]
                 )
         table = local_sets[offsets[image] : offsets[image + 1]]
-        total = np.uint64(0)
+        high, low = np.uint64(0), np.uint64(0)
         n_left = n_pixels
         for y in range(len(y0)):
             start = min(starts[y0[y]], starts[y1[y]])
             stop = max(stops[y0[y]], stops[y1[y]], start)
             above, below = widened[y0[y], start:stop], widened[y1[y], start:stop]
             v_above, v_below = v0[y], v1[y]
+            row = np.uint64(0)
             for x in range(stop - start):
                 value = fused_multiply_add(above[x], v_above, below[x] * v_below)
                 # Upsampling can round a value past the largest of its inputs.
                 quanta[x] = np.int64(min(max(np.rint((value - zero) * scale), least), QUANTA))
-                total += np.uint64(quanta[x] * quanta[x])
+                row += np.uint64(quanta[x] * quanta[x])
+            high += row >> np.uint64(32)
+            low += row & np.uint64(0xFFFFFFFF)
             pixel = image * n_pixels + y * len(x0)
             local = local_maps[pixel + start : pixel + stop]
             for x in range(stop - start):
                 sums[table[local[x]]] += quanta[x] - of_zero
             n_left -= stop - start
-        squares[place] = total + np.uint64(n_left * of_zero * of_zero)
+        of_zeros = np.uint64(of_zero * of_zero)
+        squares[place, 0] = high + np.uint64(n_left) * (of_zeros >> np.uint64(32))
+        squares[place, 1] = low + np.uint64(n_left) * (of_zeros & np.uint64(0xFFFFFFFF))

@@ -3,11 +3,11 @@
 What the published search heuristics estimate with. Made only when one of them is asked for, beside
 the concept index, in shards of images. Shard ``images-START-STOP`` holds
 
-``local_boxes``  ``(n_local, 4)`` int16, the box of each row of the images' tables
+``local_boxes``  ``(n_local, 4)`` uint16, the box of each row of the images' tables
 ``indptr``       ``(n_images + 1,)`` int64, where each image's concepts start
 ``labels``       ``(n_rows,)`` uint16, label numbers, ascending within an image
 ``areas``        ``(n_rows,)`` int32, pixels
-``boxes``, ``rectangles``  ``(n_rows, 4)`` int16, see ``Shapes``
+``boxes``, ``rectangles``  ``(n_rows, 4)`` uint16, see ``Shapes``
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class MaskShapes:
     """One mask, image by image.
 
     ``areas`` are pixels, ``(n_images,)`` int32; ``boxes`` ``(top, left, bottom, right)`` of the
-    smallest box around them, ``(n_images, 4)`` int16, bottom and right excluded, all zero where the
-    mask is empty; ``rectangles`` likewise of a largest rectangle that lies in the mask, all zero
-    too where rectangles were not asked for.
+    smallest box around them, ``(n_images, 4)`` uint16, bottom and right excluded, all zero where
+    the mask is empty; ``rectangles`` likewise of a largest rectangle that lies in the mask, all
+    zero too where rectangles were not asked for.
     """
 
     areas: NDArray[np.int32]
@@ -62,11 +62,11 @@ class Shapes:
     concepts
         ``(n_rows,)`` uint16, positions in the concept index, ascending within an image.
     areas, boxes, rectangles
-        ``(n_rows,)`` int32 and twice ``(n_rows, 4)`` int16, as in ``MaskShapes``.
+        ``(n_rows,)`` int32 and twice ``(n_rows, 4)`` uint16, as in ``MaskShapes``.
     scene_like
         ``(n_concepts,)`` bool: concepts that are, in every image, absent or the whole image.
     local_boxes
-        ``(n_local, 4)`` int16: boxes of the rows of the images' tables, of which the box of any
+        ``(n_local, 4)`` uint16: boxes of the rows of the images' tables, of which the box of any
         formula is made.
     """
 
@@ -84,8 +84,8 @@ class Shapes:
         images = np.searchsorted(self.indptr, rows, side="right") - 1
         n_images = len(self.indptr) - 1
         areas = np.zeros(n_images, dtype=np.int32)
-        boxes = np.zeros((n_images, 4), dtype=np.int16)
-        rectangles = np.zeros((n_images, 4), dtype=np.int16)
+        boxes = np.zeros((n_images, 4), dtype=np.uint16)
+        rectangles = np.zeros((n_images, 4), dtype=np.uint16)
         areas[images] = self.areas[rows]
         boxes[images] = self.boxes[rows]
         rectangles[images] = self.rectangles[rows]
@@ -174,7 +174,7 @@ def _measure_block(index: ConceptIndex, span: tuple[int, int]) -> tuple[NDArray[
     local_boxes = box_local_rows(block.maps_in_memory, block.offsets, block.mask_shape[1])
     n_concepts = len(block.concepts)
     areas = np.zeros((block.n_images, n_concepts), dtype=np.int32)
-    boxes = np.zeros((block.n_images, n_concepts, 4), dtype=np.int16)
+    boxes = np.zeros((block.n_images, n_concepts, 4), dtype=np.uint16)
     rectangles = np.zeros_like(boxes)
     for concept in range(n_concepts):
         holds = np.zeros(len(block.sets), dtype=np.bool_)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ccx_cli.compiled import kernel
 
 Maps = NDArray[np.uint8] | NDArray[np.uint16]
-Boxes = NDArray[np.int16]
+Boxes = NDArray[np.uint16]
 
 
 @kernel
 def box_local_rows(maps: Maps, offsets: NDArray[np.int64], width: int) -> Boxes:
     """Box the pixels of every row of the images' tables, ``(n_local, 4)``."""
-    boxes = np.zeros((offsets[-1] - offsets[0], 4), dtype=np.int16)
+    boxes = np.zeros((offsets[-1] - offsets[0], 4), dtype=np.uint16)
     for image in range(maps.shape[0]):
         base = offsets[image] - offsets[0]
         for pixel in range(maps.shape[1]):
@@ -46,8 +46,9 @@ def grow_box(box: Boxes, top: int, left: int, height: int, width: int) -> None:
 @kernel
 def overlap(a: Boxes, b: Boxes) -> int:
     """Count the pixels in both of two boxes."""
-    height = int(min(a[2], b[2])) - int(max(a[0], b[0]))
-    width = int(min(a[3], b[3])) - int(max(a[1], b[1]))
+    # With a sign: what is below zero would be a large number.
+    height = int(np.int64(min(a[2], b[2])) - np.int64(max(a[0], b[0])))
+    width = int(np.int64(min(a[3], b[3])) - np.int64(max(a[1], b[1])))
     return max(0, height) * max(0, width)
 
 
@@ -71,7 +72,8 @@ def find_largest_rectangle(
     these are in the mask, whose box is ``box``. ``heights``, ``starts`` and ``levels``,
     ``(width + 1,)`` each, are room to work in.
     """
-    top, left, bottom, right = int(box[0]), int(box[1]), int(box[2]), int(box[3])
+    top, left = int(np.int64(box[0])), int(np.int64(box[1]))
+    bottom, right = int(np.int64(box[2])), int(np.int64(box[3]))
     best = 0
     heights[left : right + 1] = 0
     for y in range(top, bottom):
@@ -120,8 +122,8 @@ def shape_mask(
     """
     n_images = maps.shape[0]
     areas = np.zeros(n_images, dtype=np.int32)
-    boxes = np.zeros((n_images, 4), dtype=np.int16)
-    rectangles = np.zeros((n_images, 4), dtype=np.int16)
+    boxes = np.zeros((n_images, 4), dtype=np.uint16)
+    rectangles = np.zeros((n_images, 4), dtype=np.uint16)
     heights = np.empty(width + 1, dtype=np.int64)
     starts = np.empty(width + 1, dtype=np.int64)
     levels = np.empty(width + 1, dtype=np.int64)

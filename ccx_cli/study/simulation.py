@@ -159,7 +159,7 @@ def _spreads(quanta: Quanta, predicted: Floats, sides: Sides) -> tuple[Floats, f
     n = int(pixels.sum())
     total = int(quanta.sums[sides.is_measured].sum())
     # Whole numbers: what is constant has a spread of exactly 0.
-    real = n * sum(quanta.squares[sides.measured].tolist()) - total**2
+    real = n * quanta.square_sum(sides.measured) - total**2
     if np.ptp(predicted[sides.is_measured]) == 0:
         return predicted, real / n, 0.0
     centered = predicted - (pixels @ predicted) / n

@@ -83,7 +83,8 @@ class Resample:
         times = np.repeat(by_image, np.diff(index.offsets)).astype(np.int32)
         rows = np.flatnonzero(times)
         named = index.local_sets[rows]
-        sets, row_sets = index.sets.of_rows(named, index.local_totals[rows] * times[rows])
+        pixels = index.local_totals[rows].astype(np.int64) * times[rows]
+        sets, row_sets = index.sets.of_rows(named, pixels)
         positions = np.full(len(index.sets), -1, dtype=np.int32)
         positions[named] = row_sets
         outside = np.where(times == 0, index.local_totals, 0)

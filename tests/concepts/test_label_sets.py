@@ -3,12 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from ccx_cli.concepts.label_sets import collapse_image, merge_tables
+from ccx_cli.concepts.label_sets import LabelSets, collapse_image, merge_tables
+from ccx_cli.errors import CcxError
 
 if TYPE_CHECKING:
     from tests.labelled_pixels import LabelSet, sets_of, table_of
@@ -94,6 +96,13 @@ def test_merging_adds_up_equal_rows(rows: list[tuple[LabelSet, int]]) -> None:
     assert sets.totals.tolist() == list(summed.values())
     assert [sets_of(sets)[found] for found in place] == [labels for labels, _ in rows]
     assert place.dtype == np.int32
+
+
+def test_more_rows_than_32_bits_number_are_refused() -> None:
+    nothing = np.zeros(1, dtype=np.int64)
+    many = LabelSets(nothing, nothing.astype(np.uint16), np.broadcast_to(nothing, 1 << 31))
+    with pytest.raises(CcxError, match="take a smaller `subset`"):
+        merge_tables(many)
 
 
 def test_merging_many_rows_keeps_what_a_hash_would_confuse() -> None:

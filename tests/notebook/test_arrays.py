@@ -157,6 +157,9 @@ def test_what_is_not_a_formula_of_the_concepts_is_refused(formula: str, sentence
         ({"names": {1: "cat"}}, "With masks, names must be a list, one name for each mask."),
         ({"masks": np.zeros((2, 5, 8, 8), bool)}, "There are activations of 6 images and labels of "
                                                   "5."),
+        ({"masks": np.zeros((2, 6, 1, 65536), bool)},
+         "Images of 1x65536 label numbers are too large: they may have 65,535 on a side, and "
+         "89,478,485 in all."),
         ({"masks": np.zeros((2, 6, 8, 8))}, "masks must be (concepts, images, height, width) "
                                             "booleans, not float64 (2, 6, 8, 8)."),
         ({"units": [2]}, "Unit 2 is not one of the 2 there are."),

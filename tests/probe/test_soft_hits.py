@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,25 @@ def test_a_constant_activation_has_no_soft_hits(value: float) -> None:
     found = sum_activations(maps, index)
     assert found.per_set.tolist() == [0.0]
     assert found.squares == 0
+
+
+def test_squares_of_an_image_are_summed_past_64_bits() -> None:
+    side = 1 << 12
+    one = LabelledPixels([[frozenset()], [frozenset()]], (1, 1)).index()
+    index = replace(
+        one,
+        sets=replace(one.sets, totals=one.sets.totals << 24),
+        local_totals=one.local_totals << 24,
+        maps=np.zeros((2, side * side), dtype=np.uint8),
+        mask_shape=(side, side),
+    )
+    # The pixels of one image are all of the largest activation: 2^24 squares of 2^40.
+    for low in (0.0, -1.0):
+        maps = np.array([low, low + 1], dtype=np.float32).reshape(2, 1, 1)
+        for each in (maps, sparse_of(maps)):
+            found = sum_activations(each, index)
+            assert found.per_set.tolist() == [1 << 24]
+            assert found.squares == 1 << 24
 
 
 def test_more_pixels_than_are_summed_exactly_are_refused() -> None:

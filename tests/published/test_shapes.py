@@ -22,6 +22,7 @@ from ccx_cli.published.shapes import (
     measure_mask,
     shapes_cache,
 )
+from ccx_cli.published.shapes_kernel import overlap
 from ccx_cli.store.shards import ShardedCache
 
 if TYPE_CHECKING:
@@ -113,6 +114,23 @@ def test_rectangles_in_large_masks(seed: int) -> None:
         holds = rng.random(len(index.sets)) < share
         inside = np.array([bool(holds[pixels.distinct.index(s)]) for s in pixels.pixels])
         assert_shapes_of(measure_mask(index, shapes, holds), inside.reshape(2, 13, 17))
+
+
+@pytest.mark.parametrize("is_high", [False, True])
+def test_sides_past_16_bits_with_a_sign_have_boxes(is_high: bool) -> None:
+    row = [frozenset({1, 2} if x in (33_000, 39_998) else {2}) for x in range(40_000)]
+    pixels = LabelledPixels([row], (40_000, 1) if is_high else (1, 40_000))
+    shapes = measure_concepts(pixels.index())
+    for concept, box, rectangle in (
+        (0, (33_000, 39_999), (33_000, 33_001)),
+        (1, (0, 40_000), (0, 40_000)),
+    ):
+        found = shapes.of(concept)
+        for (ends,), (start, stop) in ((found.boxes, box), (found.rectangles, rectangle)):
+            assert ends.tolist() == ([start, 0, stop, 1] if is_high else [0, start, 1, stop])
+    left, right = shapes.of(0).boxes[0], shapes.of(1).boxes[0]
+    assert overlap(left, right) == overlap(right, left) == 6_999
+    assert overlap(left, np.array([0, 0, 0, 0], dtype=np.uint16)) == 0
 
 
 def test_scenes_are_scene_like(golden: BrodenDataset, golden_index: ConceptIndex) -> None:

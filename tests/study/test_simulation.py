@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from ccx_cli.probe.ranges import Range
+from ccx_cli.probe.soft_hits import Quanta, sum_by_image
 from ccx_cli.probe.upsampling import upsample
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.simulation import StoredSimulation
+from ccx_cli.study import simulation
 from ccx_cli.study.null import permutation
 from ccx_cli.study.simulation import Sides, layer_records, simulate, unit_record
 
@@ -140,6 +142,32 @@ def test_sums_by_label_set_correlate_as_pixels_do(case: Case) -> None:
         # No permutation is the correlation itself, found in another way.
         assert found.shuffled[0] == pytest.approx(found.correlation, abs=2e-5)
         assert found.shuffled == pytest.approx(expected["shuffled"], abs=2e-4)
+
+
+@given(cases())
+def test_sums_past_64_bits_correlate_as_small_ones(case: Case) -> None:
+    """Of 2^26 pixels for every pixel."""
+    index = case.sides.index
+    many = replace(
+        case.sides,
+        permutations=[],
+        index=replace(
+            index,
+            sets=replace(index.sets, totals=index.sets.totals << 26),
+            local_totals=index.local_totals << 26,
+        ),
+    )
+
+    def scaled(maps: Any, index: Any) -> Quanta:
+        few = sum_by_image(maps, index)
+        high, low = few.squares.T
+        squares = np.stack([(high << 26) + (low >> 6), (low & 63) << 26], axis=1)
+        return few._replace(sums=few.sums << 26, squares=squares)
+
+    found = simulate(case.maps, case.records, replace(case.sides, permutations=[]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "sum_by_image", scaled)
+        assert simulate(case.maps, case.records, many) == found
 
 
 def two_levels(n_images: int, seed: int) -> tuple[NDArray[np.float32], LabelledPixels]:

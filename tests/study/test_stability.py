@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,6 +113,15 @@ class SmallRun:
         return list(stability_of_run(resampling, units, workers, SilentProgress()))
 
 
+def scaled(index: ConceptIndex, bits: int) -> ConceptIndex:
+    """Let every pixel be ``2 ** bits`` of them."""
+    return dataclasses.replace(
+        index,
+        sets=dataclasses.replace(index.sets, totals=index.sets.totals << bits),
+        local_totals=index.local_totals << bits,
+    )
+
+
 def explainer_of(index: ConceptIndex, search: dict[str, Any]) -> Explainer:
     strategy = search_from_identity(search, len(index.concepts))
     return Explainer(index, count_data(index), "layer", 2, strategy)
@@ -185,9 +195,11 @@ def check(
     assert sum(shares) + record.equivalent <= len(there) / 8 + 1e-12
 
 
-@given(labelled_pixels(most_images=5), st.data())
-def test_a_resample_counts_what_a_dataset_of_its_images_counts(pixels: Any, data: Any) -> None:
-    index = pixels.index()
+@given(labelled_pixels(most_images=5), st.sampled_from([0, 26]), st.data())
+def test_a_resample_counts_what_a_dataset_of_its_images_counts(
+    pixels: Any, bits: int, data: Any
+) -> None:
+    index = scaled(pixels.index(), bits)
     last = index.n_images - 1
     images = np.array(data.draw(st.lists(st.integers(0, last), min_size=last + 1, max_size=9)))
     found, expected = Resample.of_images(index, images), index.of_images(np.sort(images))
@@ -203,7 +215,27 @@ def test_a_resample_counts_what_a_dataset_of_its_images_counts(pixels: Any, data
     assert by_set(index.concepts, found.data.sets) == by_set(expected.concepts, expected.sets)
     others = [image for image in range(last + 1) if image not in images]
     counted = [image for n in others for image in pixels.images[n]]
-    assert found.left_out.tolist() == [counted.count(labels) for labels in pixels.distinct]
+    assert found.left_out.tolist() == [counted.count(labels) << bits for labels in pixels.distinct]
+
+
+@pytest.mark.parametrize("search", ["optimal", "beam", "mcc"])
+def test_a_resample_past_32_bits_selects_what_one_of_few_pixels_does(
+    tmp_path: Path, search: str
+) -> None:
+    run = SmallRun(tmp_path, SEARCHES[search], n_images=24, n_units=1)
+    inputs = run.inputs()
+    few = Resampling(inputs, 4, 0)
+    hits = few.hits(0)
+    expected = [few.select(few.draw(number), [hits]) for number in range(4)]
+    cast(Any, inputs).searched = scaled(run.index, 27)
+    many = Resampling(inputs, 4, 0)
+    hits = dataclasses.replace(hits, per_local=hits.per_local << 27)
+    types = set()
+    for number, selected in enumerate(expected):
+        resample = many.draw(number)
+        types.add(resample.data.sets.hits_type)
+        assert many.select(resample, [hits]) == selected
+    assert np.int64 in types
 
 
 def test_one_image_is_in_every_resample(tmp_path: Path) -> None:
