@@ -96,6 +96,16 @@ def test_parquet_has_the_same_rows(ccx: CommandLine, tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "x-unit.parquet").num_rows == 4
 
 
+def test_parquet_holds_counts_past_32_bits() -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from ccx_cli.cli.parquet import parquet_bytes
+
+    counts = [7, None, 2**40 + 1]
+    read = parquet.read_table(io.BytesIO(parquet_bytes(["hits"], [[each] for each in counts])))
+    assert str(read.schema.field("hits").type) == "int64"
+    assert read.column("hits").to_pylist() == counts
+
+
 def test_a_run_whose_dataset_is_gone_is_exported(ccx: CommandLine) -> None:
     for path in ccx.files("datasets/*/*"):
         if path.is_file():

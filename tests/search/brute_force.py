@@ -165,8 +165,8 @@ def small_ranges(
 ) -> SmallRange:
     """Random label sets over up to ``most_concepts`` concepts, with random counts.
 
-    Large ones are past 32 bits, and products of two past 64; small numbers that are often equal
-    are scaled, and some then changed by one, so that many scores all but tie.
+    Large ones are past 32 bits, or only their sums are, and products of two past 64; small numbers
+    that are often equal are scaled, and some then changed by one, so that many scores all but tie.
     """
     n = draw(st.integers(2, most_concepts))
     drawn = draw(st.sets(st.frozensets(st.integers(0, n - 1), max_size=4), min_size=1, max_size=14))
@@ -176,8 +176,8 @@ def small_ranges(
     totals = draw(st.tuples(*(st.integers(1, 12) for _ in sets)))
     hits = draw(st.tuples(*(st.integers(0, total) for total in totals)))
     if draw(st.booleans()) if large is None else large:
-        one = st.integers(-1, 1)
-        totals = tuple((total << 30) + draw(one) for total in totals)
+        one, bits = st.integers(-1, 1), draw(st.sampled_from([27, 30]))
+        totals = tuple((total << bits) + draw(one) for total in totals)
         pairs = zip(totals, hits, strict=True)
-        hits = tuple(min(max((hit << 30) + draw(one), 0), total) for total, hit in pairs)
+        hits = tuple(min(max((hit << bits) + draw(one), 0), total) for total, hit in pairs)
     return SmallRange(sets, totals, hits)

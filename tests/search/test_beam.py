@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
 from ccx_cli.formulas.formula import Operator
+from ccx_cli.published.heuristic_search import heuristic_search
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import Chain
 from ccx_cli.search.counts import RangeCounts, count_data
@@ -18,7 +20,9 @@ from ccx_cli.search.space import SearchSpace
 if TYPE_CHECKING:
     from tests.dense_search import best_chain, dense_beam, iou_of, mask_of
     from tests.labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
+    from tests.search.brute_force import SmallRange, best_by_length, holds, small_ranges
 else:
+    from brute_force import SmallRange, best_by_length, holds, small_ranges
     from dense_search import best_chain, dense_beam, iou_of, mask_of
     from labelled_pixels import LabelledPixels, labelled_pixels, random_pixels
 
@@ -69,6 +73,23 @@ def test_a_wide_beam_of_two_concepts_is_the_best_of_all(
     pixels, in_range = case
     found = found_by_beam(pixels, in_range, BeamSettings(2, 1000))
     assert found == best_chain(pixels.masks, in_range, 2)
+
+
+@given(small_ranges(most_concepts=5, large=True), st.integers(1, 2))
+def test_a_beam_counts_past_32_bits_exactly(small: SmallRange, length: int) -> None:
+    counts, settings = RangeCounts(small.counts, small.in_range), BeamSettings(length, 1000)
+    found = beam_search(counts, settings)
+    everything = np.full((3, small.n_concepts), np.inf)
+    visited = heuristic_search(counts, settings, lambda _: everything)
+    assert [best.iou for best in visited.levels] == [best.iou for best in found.levels]
+    best = best_by_length(small, length)[-1][0]
+    if found.best is None:
+        assert best == 0
+        return
+    # Of those that round to the same number, any.
+    assert found.best.iou == float(best)
+    union = sum(small.hits) + found.best.total - found.best.both
+    assert Fraction(found.best.both, union) == small.iou(holds(found.best.chain, small))
 
 
 @given(cases())

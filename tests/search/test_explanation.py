@@ -16,11 +16,13 @@ from ccx_cli.probe.activation_levels import count_levels
 from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
+from ccx_cli.records.columns import Columns
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
 from ccx_cli.search.chains import reordered
 from ccx_cli.search.counts import RangeCounts, count_data
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
+from ccx_cli.search.overlap import Overlap
 from ccx_cli.search.scoring import holds_on
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.study.detection import Detection
@@ -114,6 +116,21 @@ def test_hits_where_no_concept_is_have_no_formula() -> None:
     assert [record.formula for record in records] == [None, '"label 4"']
     assert records[0].range == [0.5, None]
     assert records[1].iou == 1.0
+
+
+def test_a_line_about_more_pixels_than_32_bits_count_has_all_of_them() -> None:
+    pixels = LabelledPixels([[frozenset({4}), frozenset({7}), frozenset()]], (1, 3))
+    index = pixels.index()
+    index.sets.totals[:] = totals = [2**33, 2**32 + 1, 2**34]
+    explainer = Explainer(index, count_data(index), "layer4", 5, BeamStrategy(SETTINGS))
+    maps = sparse_of(np.array([[[2, 0, 0]]], dtype=np.float32))
+    (record,) = explainer.explain(0, maps, [Range(-1.0, 1.0)])
+    hits = sum(totals) - 1
+    overlap = Overlap(hits, totals[0] + totals[1] - 1, totals[0] + totals[1], sum(totals))
+    assert (record.hits, record.formula) == (hits, '"label 4" OR "label 7"')
+    for key in ("iou", "baseline", "lift", "mcc", "f1"):
+        assert getattr(record, key) == getattr(overlap, key), key
+    assert Columns.unpacked(Columns.of([record]).packed())["hits"].tolist() == [hits]
 
 
 STRATEGIES: list[Strategy] = [

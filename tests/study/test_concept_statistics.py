@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,3 +145,23 @@ def test_implications_are_those_of_dense_masks(
         assert each.mutual == ((a & b).sum() >= least_share * b.sum())
     images = [each.images for each in found]
     assert images == sorted(images, reverse=True)
+
+
+def test_shares_of_pixels_past_32_bits_are_those_of_few() -> None:
+    index = index_of(draw(3, 6, 0.3))
+    data = count_data(index)
+    many = replace(index, mask_shape=(SHAPE[0] << 20, SHAPE[1] << 20))
+    counts = replace(data, totals=data.totals << 40)
+
+    def few(found: Any, key: str) -> Any:
+        return msgspec.structs.replace(found, **{key: getattr(found, key) >> 40})
+
+    found = [few(each, "pixels") for each in concept_frequencies(many, counts)]
+    assert found == concept_frequencies(index, data)
+    for concept in range(data.n_concepts):
+        pairs = [few(each, "both") for each in cooccurrences(many, counts, concept)]
+        assert pairs == cooccurrences(index, data, concept)
+    implied = implications(index, data, least_share=0.5)
+    assert implied
+    found_implied = implications(many, counts, least_share=0.5)
+    assert [few(each, "pixels") for each in found_implied] == implied

@@ -19,12 +19,14 @@ from sklearn.metrics import (
 )
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.probe.activation_levels import ActivationLevels
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.probe.upsampling import upsample
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.search.scoring import holds_on
+from ccx_cli.study.detection import Detection
 from ccx_cli.study.measuring import measure_unit
 from ccx_cli.study.metrics import ImageCounts
 
@@ -121,6 +123,25 @@ def test_measures_are_those_of_libraries(case: tuple[Floats, LabelledPixels, Mas
         for key, value in zip(NEW, expected, strict=True):
             want = None if value is None else pytest.approx(value, abs=1e-12)
             assert getattr(metrics, key) == want, key
+
+
+@given(hnp.arrays(np.int64, (2, 5), elements=st.integers(0, 9)), st.integers(-3, 3))
+def test_pixels_past_32_bits_are_measured_alike(counts: NDArray[np.int64], zero: int) -> None:
+    inside, outside = counts
+    few = ActivationLevels(
+        np.arange(5) / 4 + zero, inside + outside + 1, inside[None], np.ones(3, dtype=np.float32)
+    )
+    many = few._replace(pixels=few.pixels << 45, inside=few.inside << 45)
+    found, expected = (
+        Detection.of_levels(levels, 0, np.array([True, False, True])) for levels in (many, few)
+    )
+    assert (found.pearson, found.cosine) == (expected.pearson, expected.cosine)
+    assert (found.pixels.auroc, found.pixels.auprc) == (
+        expected.pixels.auroc,
+        expected.pixels.auprc,
+    )
+    for percent in (10, 50, 90):
+        assert found.pixels.precision_at(percent) == expected.pixels.precision_at(percent)
 
 
 @pytest.mark.slow

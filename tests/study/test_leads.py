@@ -41,7 +41,7 @@ def measured(*records: ExplanationRecord) -> LeadMeasures:
 
 @st.composite
 def overlaps(draw: st.DrawFn) -> Overlap:
-    pixels = draw(st.integers(1, 2**31))
+    pixels = draw(st.integers(1, 2**31) | st.integers(1, 2**40))
     hits, total = draw(st.integers(0, pixels)), draw(st.integers(0, pixels))
     both = draw(st.integers(max(0, hits + total - pixels), min(hits, total)))
     return Overlap(hits, both, total, pixels)

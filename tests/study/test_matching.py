@@ -256,7 +256,8 @@ def test_maps_are_standardized_on_the_grid(factor: float) -> None:
 def test_overlaps_need_two_formulas() -> None:
     a = np.array([[1, 1, 0], [0, 0, 0]], dtype=np.bool_)
     b = np.array([[0, 1, 1], [0, 0, 1]], dtype=np.bool_)
-    assert overlaps(a, b, np.array([1, 2, 3])).tolist() == [[2 / 6, 0], [-1, -1]]
+    for bits in (0, 40):
+        assert overlaps(a, b, np.array([1, 2, 3]) << bits).tolist() == [[2 / 6, 0], [-1, -1]]
 
 
 def test_of_equals_the_best_has_the_larger_tie_and_then_came_first() -> None:

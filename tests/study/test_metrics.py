@@ -112,9 +112,17 @@ def twin(in_range: Masks, formula: Masks) -> dict[str, float | None]:
     }
 
 
+def scaled(counts: ImageCounts) -> ImageCounts:
+    """Let every pixel be 2^29: sums are past 32 bits, and products of two past 64."""
+    n, f, both = (part << 29 for part in (counts.in_range, counts.formula, counts.both))
+    return ImageCounts(n, f, both, counts.pixels << 29)
+
+
 @given(arrays(np.bool_, (2, 3, 2, 2)))
 def test_masks_measure_as_their_plain_twin(masks: NDArray[np.bool_]) -> None:
-    measured = to_json(measure(of_masks(masks[0], masks[1])))
+    counts = of_masks(masks[0], masks[1])
+    measured = to_json(measure(counts))
+    assert to_json(measure(scaled(counts))) == measured
     expected = twin(masks[0], masks[1])
     assert measured.keys() == expected.keys() == {each.key for each in METRICS}
     for name, value in expected.items():
@@ -155,6 +163,7 @@ def test_an_interval_holds_the_iou_and_narrows_with_alike_images() -> None:
     assert iou is not None
     assert interval[0] < iou < interval[1]
     assert iou_interval(mixed, 500, seed=0) == interval
+    assert iou_interval(scaled(mixed), 500, seed=0) == interval
     zeros = np.zeros(3, dtype=np.int64)
     nothing = ImageCounts(zeros, zeros, zeros, pixels=16)
     assert iou_interval(nothing, 50, seed=0) is None

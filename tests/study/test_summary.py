@@ -98,6 +98,7 @@ def test_mean_jaccard_distance() -> None:
     assert mean_distance([sets(0, 3), sets(0, 3)], TOTALS) == 0
     three = [sets(0, 1), sets(1, 2), sets(0, 1, 2)]
     assert mean_distance(three, TOTALS) == pytest.approx((5 / 7 + 1 / 7 + 4 / 7) / 3)
+    assert mean_distance(three, TOTALS << 40) == mean_distance(three, TOTALS)
     assert mean_distance([sets(0)], TOTALS) is None
     assert mean_distance([], TOTALS) is None
     assert mean_distance([sets(), sets()], TOTALS) == 0
