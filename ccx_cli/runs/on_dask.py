@@ -80,7 +80,9 @@ def dask_cluster(
         try:
             workers = local_workers(where)
             if workers is not None:
-                address = opened.enter_context(_local(workers))
+                cluster = _local(workers)
+                opened.callback(cluster.close)
+                address = cluster.scheduler_address
             client = opened.enter_context(make(address, timeout=timeout))
         except (OSError, TimeoutError, ValueError) as error:
             raise CcxError(
@@ -123,17 +125,20 @@ def local_workers(where: str) -> int | None:
 
 
 def _local(workers: int) -> Any:
-    """Start workers on this machine: ``local:N``."""
+    """Begin to start workers on this machine, ``local:N``, and load what most tasks need."""
     from distributed import LocalCluster
 
     make: Any = LocalCluster
     with _no_interrupts():
-        return make(
-            n_workers=workers,
+        cluster = make(
+            n_workers=0,
             threads_per_worker=1,
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,
+            preload=["ccx_cli.runs.job"],
         )
+        cluster.scale(workers)
+    return cluster
 
 
 @contextmanager
