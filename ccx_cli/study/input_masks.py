@@ -85,7 +85,9 @@ class InputMasking:
         formula, controls = masks[0], masks[1:]
         if not controls.any():
             return MaskedImage(np.column_stack([values[:, :3], np.full(len(values), np.nan)]))
-        overlap = float((controls * formula).sum() / controls.sum())
+        # Sums of float32 end at 2^24 pixels.
+        inside = (controls * formula).sum(dtype=np.float64)
+        overlap = float(inside / controls.sum(dtype=np.float64))
         return MaskedImage(np.column_stack([values[:, :3], values[:, 3:].mean(1)]), overlap)
 
 

@@ -302,3 +302,12 @@ def test_means_are_over_units_and_relative_where_units_differ_in_scale() -> None
     assert peak.p == 1
     assert cells.formula == pytest.approx(((-5 - 9) / 2 + -100) / 2)
     assert means_over_units([], 0) == []
+
+
+@pytest.mark.slow
+def test_the_overlap_of_controls_counts_past_24_bits() -> None:
+    masking = InputMasking("mean", 0, False, CPU)
+    masks = np.ones((2, 1, 2**24 + 3), dtype=np.float32)
+    masks[0, 0, :2] = 0
+    maps = np.zeros((masking.n_versions, 1, 1), dtype=np.float32)
+    assert masking.outcome(maps, None, masks, Range(0, 1)).overlap == (2**24 + 1) / (2**24 + 3)
