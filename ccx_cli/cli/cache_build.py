@@ -25,7 +25,7 @@ def build(options: CacheBuildOptions) -> None:
         with dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress) as dask:
             if dask is not None:
                 prepare_on(dask, gathered, progress, activations=not options.no_activations)
-        index = prepare_index(gathered[0], progress, maps_on_disk=True)
+        index = prepare_index(gathered[0], progress, soft_memory=0)
         made = [gathered[0].index_cache.directory]
         progress.note(
             f"{index.n_images:,} images, {len(index.concepts):,} concepts, "

@@ -114,9 +114,8 @@ def explain(options: ExplainOptions) -> None:
             choose_units(options.units, inputs, activations, options.run.seed, progress)
             for inputs, activations in layers
         ]
-        concepts = prepare_concepts(
-            gathered[0], options.split, progress, maps_on_disk=cluster is not None
-        )
+        maps = None if cluster is None else 0  # Workers look at them.
+        concepts = prepare_concepts(gathered[0], options.split, progress, soft_memory=maps)
         most = None if options.everything else SHOWN
         gist = Gist(most, tolerance, options.reading.sort)
         records: list[ExplanationRecord] = []
@@ -193,7 +192,7 @@ def _explained(
     if cluster is None:
         opening = partial(units_here, jobs, first.workers)
     else:
-        opening = partial(units_on, cluster, runs, first.roots, first.device)
+        opening = partial(units_on, cluster, runs, first.roots, first.device, first.memory)
     for position, explained in explain_layers(layers, opening, progress):
         yield position, jobs[position], explained
 

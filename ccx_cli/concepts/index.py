@@ -298,12 +298,12 @@ def load_index(
     cache: ShardedCache,
     memory: int | None = None,
     *,
-    maps_on_disk: bool = False,
+    soft_memory: int | None = None,
 ) -> ConceptIndex:
     """Read a whole index, verifying every shard; maps are left on disk if they exceed ``memory``.
 
-    They are as well with ``maps_on_disk``, for what does not look at them. ``memory`` is in bytes,
-    by default a quarter of what there is. CcxError if the label sets alone exceed what is said.
+    Or ``soft_memory``, which the rest may exceed: 0 for what does not look at maps. Both are in
+    bytes, by default a quarter of what there is. CcxError if the rest alone exceeds ``memory``.
     """
     if not is_whole(dataset, cache):
         raise cache.unfinished()
@@ -329,8 +329,8 @@ def load_index(
             f"more than `memory` of {size_text(memory)}: give more, or take a smaller `subset`."
         )
     maps: LocalMaps | StoredMaps = StoredMaps(shards, np.arange(shape[0]), shape[1])
-    needed = taken + shape[0] * shape[1] * dtype.itemsize
-    if not maps_on_disk and needed <= (memory or usual_memory()):
+    limits = [limit for limit in (memory, soft_memory) if limit is not None] or [usual_memory()]
+    if taken + shape[0] * shape[1] * dtype.itemsize <= min(limits):
         maps = np.empty(shape, dtype)
         for shard in shards:
             maps[shard.start : shard.stop] = shard.read(shape[1])

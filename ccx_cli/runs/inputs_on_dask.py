@@ -10,6 +10,7 @@ from threading import Lock
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.on_dask import memory_of_worker
 from ccx_cli.runs.run import HEADER, Run
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
@@ -39,7 +40,8 @@ class StoredInputs:
 
     def opened(self) -> RunInputs:
         """Open the inputs, which whoever named them has compared with what is there."""
-        return RunInputs(Run(self.directory), self.roots, compared=True, trusted=True)
+        run, memory = Run(self.directory), memory_of_worker()
+        return RunInputs(run, self.roots, compared=True, trusted=True, soft_memory=memory)
 
 
 @dataclass(frozen=True, slots=True)

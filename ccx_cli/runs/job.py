@@ -42,7 +42,6 @@ from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
 from ccx_cli.search.strategy import Strategy
-from ccx_cli.store.paths import Roots
 from ccx_cli.store.steps import Step
 
 
@@ -210,9 +209,9 @@ def prepare_job(
     )
 
 
-def stored_job(run: Run, roots: Roots, device: str, concepts: Concepts | None = None) -> ExplainJob:
+def stored_job(inputs: RunInputs, device: str, concepts: Concepts | None = None) -> ExplainJob:
     """Open the job of a run whose header and caches are there, to explain units of it."""
-    inputs, settings = RunInputs(run, roots, compared=True), settings_of(run)
+    run, settings = inputs.run, settings_of(inputs.run)
     concepts = concepts or part_concepts(inputs.index, inputs.dataset, settings.split)
     activations = inputs.activations
     ranges: RangeCache | tuple[Range, ...] | None = settings.by_hand

@@ -329,6 +329,16 @@ def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
     return told.fault
 
 
+def memory_of_worker() -> int | None:
+    """Return half of what a worker may take before Dask ends it, in bytes, if that is limited."""
+    from distributed import get_worker
+
+    with suppress(ValueError):  # This is none.
+        limit: int | None = get_worker().memory_manager.memory_limit
+        return None if limit is None else limit // 2
+    return None
+
+
 _fit: set[tuple[_Worker, Check | None]] = set()
 _kept: dict[type, tuple[Hashable, Any]] = {}
 _lock = RLock()

@@ -189,11 +189,11 @@ def prepare_activations(inputs: Inputs, progress: Progress) -> Activations:
 
 
 def prepare_index(
-    inputs: Inputs, progress: Progress, *, maps_on_disk: bool = False
+    inputs: Inputs, progress: Progress, *, soft_memory: int | None = None
 ) -> ConceptIndex:
     """Make what the concept index lacks, and load it as ``load_index`` does."""
     complete_index(inputs, progress)
-    return load_index(inputs.dataset, inputs.index_cache, inputs.memory, maps_on_disk=maps_on_disk)
+    return load_index(inputs.dataset, inputs.index_cache, inputs.memory, soft_memory=soft_memory)
 
 
 def complete_index(

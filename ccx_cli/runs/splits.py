@@ -38,13 +38,10 @@ class Concepts:
 
 
 def prepare_concepts(
-    inputs: Inputs, split: str | None, progress: Progress, *, maps_on_disk: bool = False
+    inputs: Inputs, split: str | None, progress: Progress, *, soft_memory: int | None = None
 ) -> Concepts:
-    """Make what the concept index lacks, and part it where only a ``split`` is searched.
-
-    Maps are left on disk where others search.
-    """
-    index = prepare_index(inputs, progress, maps_on_disk=maps_on_disk)
+    """Make what the concept index lacks, load it, and part it where a ``split`` is searched."""
+    index = prepare_index(inputs, progress, soft_memory=soft_memory)
     return part_concepts(index, inputs.dataset, split)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from threading import Lock
 
 from ccx_cli.runs.caches_on_dask import proof_in, remove_left_proofs
+from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.job import ExplainJob, stored_job
-from ccx_cli.runs.on_dask import DaskCluster, kept
+from ccx_cli.runs.on_dask import DaskCluster, kept, memory_of_worker
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts
 from ccx_cli.runs.unit_queue import Explained, UnitTasks
@@ -29,15 +30,19 @@ class _Session:
     directories: tuple[Path, ...]
     roots: Roots
     device: str
+    memory: int | None
 
 
 @contextmanager
 def units_on(
-    cluster: DaskCluster, runs: Sequence[Run], roots: Roots, device: str
+    cluster: DaskCluster, runs: Sequence[Run], roots: Roots, device: str, memory: int | None
 ) -> Iterator[UnitTasks]:
-    """Explain units of the runs of layers, whose headers are written, on a cluster."""
+    """Explain units of the runs of layers, whose headers are written, on a cluster.
+
+    ``memory`` is what ``load_index`` may take on each worker.
+    """
     directories = tuple(run.directory.absolute() for run in runs)
-    session = _Session(directories, roots.absolute(), device)
+    session = _Session(directories, roots.absolute(), device, memory)
     # Headers prove nothing: they change as layers are finished.
     remove_left_proofs(session.roots.results)
     with proof_in(session.roots.results) as proof, cluster.tasks(proof) as tasks:
@@ -60,7 +65,14 @@ def _explain(session: _Session, directory: Path, unit: int) -> Explained:
                 assert explainer.summer is not None
                 concepts = Concepts(explainer.index, explainer.data, other.split, explainer.summer)
             device = _resolved(session.device)
-            jobs[directory] = stored_job(Run(directory), session.roots, device, concepts)
+            inputs = RunInputs(
+                Run(directory),
+                session.roots,
+                compared=True,
+                memory=session.memory,
+                soft_memory=memory_of_worker(),
+            )
+            jobs[directory] = stored_job(inputs, device, concepts)
     return jobs[directory].explain_unit(unit)
 
 

@@ -340,6 +340,16 @@ def test_workers_do_not_ask_the_system_for_the_same_memory_again_and_again(clust
             assert tasks.begin(faults).result(timeout=20) < 100 * 256 / 4
 
 
+def test_a_worker_takes_half_of_what_it_may(cluster: Any) -> None:
+    assert on_dask.memory_of_worker() is None
+    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+        assert connected is not None
+        with connected.tasks() as tasks:
+            half = tasks.begin(on_dask.memory_of_worker).result(timeout=20)
+        (limit,) = {worker.memory_manager.memory_limit for worker in cluster.workers.values()}
+    assert half == limit // 2
+
+
 def test_without_dask_the_extra_is_named(ccx: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     done = ccx.explain("--units", "0-5", "--dask", "local:1")

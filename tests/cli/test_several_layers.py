@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ccx_cli.errors import CcxError
 from ccx_cli.runs import on_dask
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.job import ExplainJob
@@ -64,7 +66,10 @@ def test_all_blocks_are_what_each_gives_alone(
 def test_a_worker_keeps_what_is_of_all_layers_once(ccx: CommandLine) -> None:
     assert ccx.explain("--layer", "layer3", "--layer", "layer4", *FEW).code == 0
     directories = tuple(path.parent for path in ccx.files("results/*-k2-*/header.json"))
-    session = _Session(directories, resolve_roots(ccx.data), "cpu")
+    little = _Session(directories, resolve_roots(ccx.data), "cpu", memory=1000)
+    with pytest.raises(CcxError, match=r"more than `memory` of 1 kB"):
+        _explain(little, directories[0], 3)
+    session = replace(little, memory=1_000_000_000)
     assert [len(_explain(session, each, 3).records) for each in directories] == [2, 2]
     jobs: dict[Path, ExplainJob] = on_dask.kept(session, dict)
     one, other = (jobs[each].explainer for each in directories)

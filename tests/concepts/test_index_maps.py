@@ -39,7 +39,7 @@ def stored(golden: BrodenDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     whole = load_index(golden, cache)
     needed = index_module._of_tables(whole.sets, len(whole.local_sets))
     assert not isinstance(load_index(golden, cache, needed + whole.maps.nbytes).maps, StoredMaps)
-    assert isinstance(load_index(golden, cache, maps_on_disk=True).maps, StoredMaps)
+    assert isinstance(load_index(golden, cache, soft_memory=0).maps, StoredMaps)
     with pytest.raises(CcxError, match=r"\d kB even with its maps left on disk"):
         load_index(golden, cache, needed - 1)
     return load_index(golden, cache, needed)
