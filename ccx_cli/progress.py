@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -25,6 +25,15 @@ class Progress(Protocol):
         Of ``bytes``, a total of 0 means that nobody knows it.
         """
 
+    def expecting(
+        self, stages: Mapping[str, Callable[[], float | None]]
+    ) -> AbstractContextManager[None]:
+        """Say while it lasts when all stages will be done, as soon as that is known.
+
+        Each is named by how its bar's name begins. It is with the seconds that it will take, by
+        what is known of it before that bar opens: ``None`` for nothing.
+        """
+
     def note(self, text: str) -> None:
         """Tell one sentence that is neither data nor an error."""
 
@@ -41,6 +50,11 @@ class SilentProgress:
     def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
         """Open a bar that nobody sees."""
         yield _SilentTask()
+
+    @contextmanager
+    def expecting(self, stages: Mapping[str, Callable[[], float | None]]) -> Iterator[None]:
+        """Expect nothing."""
+        yield
 
     def note(self, text: str) -> None:
         """Tell nobody."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,6 +34,10 @@ class HeardProgress:
     def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
         self.tasks.append(HeardTask(what, total, done, unit))
         yield self.tasks[-1]
+
+    @contextmanager
+    def expecting(self, stages: Mapping[str, Callable[[], float | None]]) -> Iterator[None]:
+        yield
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from torch.nn import functional
 
 from ccx_cli.probe.networks.demo_network import DemoNetwork
 from ccx_cli.probe.networks.description import DEMO_WEIGHTS
-from ccx_cli.progress import Progress, SilentProgress, Task
+from ccx_cli.progress import Progress, SilentProgress
 from tools.demo_pictures.scenes import paint_scenes
 from tools.demo_pictures.vocabulary import LABEL_NUMBERS, SCENE_NAMES
 
@@ -198,13 +197,8 @@ def save_weights(network: DemoNetwork, path: Path) -> None:
     save_file(state, path)
 
 
-class _Lines:
+class _Lines(SilentProgress):
     """A ``Progress`` that writes its notes to stderr."""
-
-    @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
-        with SilentProgress().task(what, total, done=done, unit=unit) as task:
-            yield task
 
     def note(self, text: str) -> None:
         sys.stderr.write(f"{text}\n")

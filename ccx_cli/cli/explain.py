@@ -27,6 +27,7 @@ from ccx_cli.cli.reading import (
 )
 from ccx_cli.cli.search_options import VocabularyOptions
 from ccx_cli.cli.searching import check_search, strategy_of
+from ccx_cli.cli.stages import stages_of
 from ccx_cli.cli.units import check_units, choose_units, known_units
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import is_whole, load_index
@@ -106,6 +107,8 @@ def explain(options: ExplainOptions) -> None:
             )
         dask = dask_cluster(options.cluster.dask, options.cluster.dask_timeout, progress)
         cluster = opened.enter_context(dask)
+        stages = stages_of(gathered, settings, options, cluster, progress)
+        opened.enter_context(progress.expecting(stages))
         if cluster is not None:
             prepare_on(cluster, gathered, progress)
         # The network first: a layer that is not there shows at once, and the index takes minutes.

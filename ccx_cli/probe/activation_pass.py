@@ -101,13 +101,15 @@ def build_activations(
         for number, ((_, cache), form) in enumerate(zip(incomplete, forms, strict=True)):
             cache.remove_unnamed()
             layers.append(LayerShards(number, cache, form, n_images))
-        for group in _passes(layers):
-            numbers = [layer.number for layer in group]
-            missing = missing_images([layer.missing for layer in group], n_images)
-            what = _describe([choices[number] for number in numbers])
-            done = n_images - int(missing.sum())
-            try:
-                with progress.task(f"Activations of {what}", n_images, done=done) as task:
+        groups = list(_passes(layers))
+        missing = [missing_images([layer.missing for layer in each], n_images) for each in groups]
+        total = n_images * len(groups)
+        done = total - sum(int(each.sum()) for each in missing)
+        what = _describe(choices) + (f", {len(groups)} passes" if len(groups) > 1 else "")
+        with progress.task(f"Activations of {what}", total, done=done) as task:
+            for group, lacked in zip(groups, missing, strict=True):
+                numbers = [layer.number for layer in group]
+                try:
                     if here is not None:
                         networks = [here[number] for number in numbers]
                         probe = Probe(networks, [layer.cache for layer in group], batch_size)
@@ -117,11 +119,11 @@ def build_activations(
                     else:
                         assert elsewhere is not None
                         wanted_here = [incomplete[number] for number in numbers]
-                        pieces = pieces_of(group, missing, batch_size, elsewhere.count)
+                        pieces = pieces_of(group, lacked, batch_size, elsewhere.count)
                         gather(group, pieces, elsewhere.shards(wanted_here, pieces), task)
-            finally:
-                for layer in group:
-                    layer.writer.flush()
+                finally:
+                    for layer in group:
+                        layer.writer.flush()
         for layer in layers:
             layer.cache.remove_unnamed()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from ccx_cli.runs.run import Run
 _ALIKE = ("segmentation", "ranges", "search", "split")
 
 
-def seconds_of_unit(results: Path, identity: Mapping[str, Any]) -> tuple[float, Run] | None:
+def seconds_of_unit(
+    results: Path, identity: Mapping[str, Any], map_size: Sequence[int] | None = None
+) -> tuple[float, Run] | None:
     """Return what a unit took one worker in a run that is like one to be made, and which.
 
-    It has the same labels, ranges and search; the network and the layer may be others. Of all
+    It has the same labels, ranges and search; the network and the layer may be others. Where a
+    ``map_size`` is given it has that too: a unit of large maps can take ten times as long. Of all
     sessions it is the one of most units, as each begins with what is done once. Those on a cluster
     say nothing: how many workers that had is not known.
     """
@@ -25,6 +28,7 @@ def seconds_of_unit(results: Path, identity: Mapping[str, Any]) -> tuple[float, 
         (session.units, session.seconds * min(session.workers or 1, session.units), run)
         for run in stored_runs(results)
         if all(run.identity_key.get(part) == identity.get(part) for part in _ALIKE)
+        if map_size is None or run.about.map_size == list(map_size)
         for session in run.sessions
         if session.units and session.seconds and "--dask" not in (session.command or "")
     ]

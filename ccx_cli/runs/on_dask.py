@@ -188,6 +188,11 @@ class DaskCluster:
             raise CcxError(f"Of the Dask workers, {named} {fault}.")
         yield DaskTasks(self, expected, check)
 
+    def count(self) -> int:
+        """Return how many tasks are done at once."""
+        with self.answering():
+            return max(1, sum(map(int, self.client.nthreads().values())))
+
     def _wait_for_workers(self) -> None:
         if not self.client.scheduler_info()["workers"]:
             self.progress.note(f"Waiting for workers of {self.where}.")
@@ -253,8 +258,7 @@ class DaskTasks:
     @property
     def count(self) -> int:
         """Tasks that are done at once."""
-        with self.cluster.answering():
-            return max(1, sum(map(int, self.cluster.client.nthreads().values())))
+        return self.cluster.count()
 
     def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Begin a function of a module; its future raises ``LostTaskError`` where workers end."""

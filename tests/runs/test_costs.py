@@ -18,7 +18,7 @@ def keep(results: Path, name: str, *sessions: dict[str, Any], **other: Any) -> N
         "format": "ccx-results",
         "version": 1,
         "identity": {**ALIKE, "activations": {"layer": name}, **other},
-        "about": {},
+        "about": {"map_size": [len(name), 7]},
         "sessions": list(sessions),
     }
     (results / name).mkdir()
@@ -41,6 +41,13 @@ def test_the_session_of_most_units_on_this_machine(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == pytest.approx(2.0)
     assert found[1].name == "large"
+
+
+def test_maps_of_one_size(tmp_path: Path) -> None:
+    keep(tmp_path, "small", session(10, 60.0, 1))
+    keep(tmp_path, "smaller", session(20, 60.0, 1))
+    found = [seconds_of_unit(tmp_path, ALIKE, size) for size in ((5, 7), (7, 7), (7, 5), None)]
+    assert [each and each[0] for each in found] == [6.0, 3.0, None, 3.0]
 
 
 def test_fewer_units_than_workers_take_all_the_time(tmp_path: Path) -> None:
