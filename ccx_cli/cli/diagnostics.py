@@ -202,7 +202,7 @@ class _PlainTask:
         pace = self.pace
         pace.advance(amount)
         now = pace.clock()
-        if now - self.told < _PLAIN_SECONDS or not pace.left:
+        if now - self.told < _PLAIN_SECONDS * len(self.progress.open) or not pace.left:
             return
         self.told = now
         left = f"about {duration(pace.left)} left"

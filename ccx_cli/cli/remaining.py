@@ -63,7 +63,7 @@ class Stages:
         self.clock = clock
         self.lock = RLock()
         self.began = 0.0
-        self._open: list[Pace] = []
+        self.open: list[Pace] = []
         self._ahead: dict[str, Callable[[], float | None]] = {}
 
     @contextmanager
@@ -85,12 +85,12 @@ class Stages:
                 for stage, seconds in self._ahead.items()
                 if not what.startswith(stage)
             }
-            self._open.append(pace)
+            self.open.append(pace)
         try:
             yield pace
         finally:
             with self.lock:
-                self._open.remove(pace)
+                self.open.remove(pace)
 
     @property
     def left(self) -> float | None:
@@ -100,7 +100,7 @@ class Stages:
         """
         with self.lock:
             longest = total = 0.0
-            for pace in self._open:
+            for pace in self.open:
                 if (left := pace.left) is None:
                     return None
                 longest = max(longest, left)
@@ -108,4 +108,4 @@ class Stages:
                 if (known := seconds()) is None:
                     return None
                 total += known
-            return longest + total if self._ahead and self._open else None
+            return longest + total if self._ahead and self.open else None

@@ -111,7 +111,7 @@ def test_nothing_is_expected_afterwards() -> None:
         assert stages.left is None
 
 
-def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines() -> None:
     console = Console(file=io.StringIO(), width=200)
     clock = Clock()
     progress = PlainProgress(console, clock)
@@ -132,6 +132,19 @@ def test_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         "Units: 2 of 10 units, about 40 s left",
         "Units: 3 of 10 units, 11 s",
     ]
+
+
+def test_a_line_every_ten_seconds_whatever_is_open() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    clock = Clock()
+    progress = PlainProgress(console, clock)
+    with progress.task("Layer", 999) as layer, progress.task("All layers", 999) as layers:
+        for now in range(1, 101):
+            clock.now = now
+            layer.advance()
+            layers.advance()
+        assert isinstance(console.file, io.StringIO)
+        assert len(console.file.getvalue().splitlines()) == 10
 
 
 @pytest.mark.parametrize("width", [80, 120])
