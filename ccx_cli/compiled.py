@@ -77,6 +77,7 @@ def _called_files(function: Callable[..., Any]) -> dict[str, tuple[int, int]]:
 
 
 _FunctionCache: Any = FunctionCache  # which has no types
+_unliteral: Any = types.unliteral
 
 
 class _KernelCache(_FunctionCache):  # type: ignore[misc]
@@ -116,6 +117,16 @@ if not _config.CACHE_DIR:
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile ``function`` with numba at its first call; threads may run it side by side."""
     compiled: Any = numba.njit(nogil=True)(function)
+    find_call = compiled.get_call_template
+
+    def find_call_of_any(args: Sequence[Any], named: dict[str, Any]) -> Any:
+        return find_call(
+            [_unliteral(each) for each in args],
+            {name: _unliteral(each) for name, each in named.items()},
+        )
+
+    # Else each constant that a kernel passes to it would have it compiled once more.
+    compiled.get_call_template = find_call_of_any
     if _config.CACHE_DIR:
         with suppress(RuntimeError, OSError):  # The directory went away: compile without it.
             compiled._cache = _KernelCache(function)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,6 +128,24 @@ def test_kernels_work_where_none_can_be_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert compiled.cache_directory() is None
     monkeypatch.setattr(compiled._config, "CACHE_DIR", "")
     assert compiled.kernel(lambda x: x + 1)(1) == 2
+
+
+def test_constants_do_not_have_a_kernel_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ccx_cli import compiled
+
+    monkeypatch.setattr(compiled._config, "CACHE_DIR", "")
+
+    def joined(x: int, y: int) -> int:
+        return 10 * x + y
+
+    inner: Any = compiled.kernel(joined)
+
+    def answers(x: int) -> tuple[int, ...]:
+        return inner(x, 1), inner(x, y=2), inner(3, x), inner(x, x)
+
+    outer = compiled.kernel(answers)
+    assert outer(4) == (41, 42, 34, 44)
+    assert len(inner.signatures) == 1
 
 
 def test_coverage_leaves_out_every_module_with_kernels() -> None:
