@@ -30,7 +30,7 @@ def test_it_can_be_read_in_five_minutes() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CCX_DATA_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+    for name in ("CCX_DATA_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.chdir(tmp_path)
     assert main(["explain", "--model", "demo", "--subset", "demo", "--units", "42", "-q"]) == 0
