@@ -106,9 +106,10 @@ class _Units:
             seconds, like = known
             missing, total = missing + lacked, total + lacked * seconds
             likes.append(like.name)
-        self.progress.note(
-            f"The time of all stages has units take what they took in "
-            f"{listed([*dict.fromkeys(likes)])}, with the same labels, ranges, search and size of "
-            "maps."
-        )
+        if likes:
+            self.progress.note(
+                "The time of all stages has units take what they took in "
+                f"{listed([*dict.fromkeys(likes)])}, with the same labels, ranges, search and size "
+                "of maps."
+            )
         return missing, total

@@ -221,6 +221,16 @@ def test_explain_says_when_all_is_done(ccx: CommandLine, units: list[str], said:
         assert line.endswith(f" left, of all stages {said}")
 
 
+@pytest.mark.usefixtures("_many_lines")
+def test_units_that_are_stored_take_no_time(ccx: CommandLine) -> None:
+    shutil.rmtree(ccx.data / "activations")
+    ended = ccx.explain("--units", "0-3", "--batch-size", "1", "-f", "jsonl")
+    assert ended.code == 0
+    (line, *_) = (line for line in ended.err.splitlines() if "of all stages" in line)
+    left, stages = re.findall(r"about ([\d.]+) s", line)
+    assert left == stages
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_timed", "_many_lines")
 def test_workers_of_a_cluster_are_counted(ccx: CommandLine) -> None:
