@@ -22,7 +22,7 @@ from ccx_cli.probe.activation_pieces import (
     pieces_of,
 )
 from ccx_cli.probe.activation_shards import Made, covers, make_shard
-from ccx_cli.probe.images import image_batches
+from ccx_cli.probe.images import filled_batch, image_batches
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.networks.inputs import USUAL
 from ccx_cli.probe.networks.layers import time_pass
@@ -206,7 +206,8 @@ class Probe:
                     for number, filling in enumerate(fillings)
                     if any(first < stop and start < last for first, last in filling.missing)
                 ]
-                outputs = layers_activations([filling.network for _, filling in asked], images)
+                batch = filled_batch(images, min(size, n_images))
+                outputs = layers_activations([filling.network for _, filling in asked], batch)
                 for (number, filling), output in zip(asked, outputs, strict=True):
                     for made in filling.take(start, filling.network.units_in(output)):
                         yield number, made
@@ -226,7 +227,8 @@ class _Filling:
     def take(self, start: int, maps: NDArray[np.float32] | SparseBatch) -> Iterator[Made]:
         """Keep what is missing of the images from ``start``; yield what is whole then.
 
-        ``maps`` are ``(n_images, n_units, height, width)``, or what is not zero of them.
+        ``maps`` are ``(n_images, n_units, height, width)``, or what is not zero of them; those
+        beyond the last image are of none.
         """
         stop = start + len(maps)
         while self.missing and self.missing[0][0] < stop:

@@ -87,6 +87,16 @@ def image_batches(
         yield torch.from_numpy(np.stack([future.result() for future in current]))
 
 
+def filled_batch(images: torch.Tensor, batch_size: int) -> torch.Tensor:
+    """Return a batch with its last image again and again until there are ``batch_size``.
+
+    The last digits of what a network makes of an image depend on how many are beside it, and in a
+    small batch on torch's threads.
+    """
+    left = batch_size - len(images)
+    return torch.cat([images, images[-1:].expand(left, -1, -1, -1)]) if left else images
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # Pillow would cut 16-bit gray off at 255.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.errors import CcxError
-from ccx_cli.probe.images import image_batches
+from ccx_cli.probe.images import filled_batch, image_batches
 from ccx_cli.probe.networks.loading import Network, layer_activations
 from ccx_cli.progress import Progress
 from ccx_cli.store.atomic import naming
@@ -41,7 +41,8 @@ def write_activations(
         np.lib.format.write_array_header_1_0(file, header)
         positions = range(n_images)
         for images in image_batches(dataset, network.choice, positions, batch_size, pool):
-            maps = layer_activations(network, images).numpy()
+            batch = filled_batch(images, min(batch_size, n_images))
+            maps = layer_activations(network, batch)[: len(images)].numpy()
             if maps.shape[1:] != shape[1:]:
                 raise CcxError(
                     f"Layer {network.choice.layer} of {network.choice.name} gives maps of "
