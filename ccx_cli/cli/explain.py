@@ -53,7 +53,7 @@ from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import prepare_concepts, split_images
 from ccx_cli.runs.unit_queue import explain_layers
-from ccx_cli.runs.units_on_dask import units_on
+from ccx_cli.runs.units_on_dask import open_ahead, units_on
 from ccx_cli.store.steps import Step
 from ccx_cli.study.specialisation import untrained_defaults
 
@@ -111,6 +111,7 @@ def explain(options: ExplainOptions) -> None:
         opened.enter_context(progress.expecting(stages))
         if cluster is not None:
             prepare_on(cluster, gathered, progress)
+            open_ahead(cluster, gathered[0])
         # The network first: a layer that is not there shows at once, and the index takes minutes.
         layers = zip(gathered, prepare_layers(gathered, progress), strict=True)
         chosen = [

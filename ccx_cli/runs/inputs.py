@@ -81,8 +81,7 @@ class RunInputs:
         exact: bool = False,
         compared: bool = False,
         trusted: bool = False,
-        memory: int | None = None,
-        soft_memory: int | None = None,
+        load: Callable[[BrodenDataset, ShardedCache], ConceptIndex] = load_index,
         progress: Progress | None = None,
     ) -> None:
         """Name what ``run`` was made from.
@@ -90,16 +89,14 @@ class RunInputs:
         Caches are refused that are as they were while the labels or images that they were computed
         from have changed; with ``exact`` also where the network has. ``compared`` says that this
         was looked at just now, by the process that started this one. With ``trusted``, the factory
-        that the header names is run though the user never named it. ``memory`` and
-        ``soft_memory`` are as ``load_index`` takes them.
+        that the header names is run though the user never named it. ``load`` loads the index.
         """
         self.run = run
         self.roots = roots
         self.exact = exact
         self.compared = compared
         self.trusted = trusted
-        self.memory = memory
-        self.soft_memory = soft_memory
+        self.load = load
         self.progress = progress or SilentProgress()
         self.kept = run.directory
         """Where what is measured of the run is kept."""
@@ -177,7 +174,7 @@ class RunInputs:
                 f"{self.dataset.directory} is not what {self.run.name} was made from: restore it, "
                 "or say with --root-datasets where it is."
             )
-        return load_index(self.dataset, cache, self.memory, soft_memory=self.soft_memory)
+        return self.load(self.dataset, cache)
 
     @cached_property
     def searched(self) -> ConceptIndex:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from ccx_cli.concepts.index import load_index
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.runs.inputs import RunInputs
@@ -40,8 +42,9 @@ class StoredInputs:
 
     def opened(self) -> RunInputs:
         """Open the inputs, which whoever named them has compared with what is there."""
-        run, memory = Run(self.directory), memory_of_worker()
-        return RunInputs(run, self.roots, compared=True, trusted=True, soft_memory=memory)
+        load = partial(load_index, soft_memory=memory_of_worker())
+        run = Run(self.directory)
+        return RunInputs(run, self.roots, compared=True, trusted=True, load=load)
 
 
 @dataclass(frozen=True, slots=True)

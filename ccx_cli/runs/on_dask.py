@@ -34,6 +34,13 @@ LOCAL = "local:"
 _NAMED = 3
 _SECONDS = 1.0
 """Between looks at a cluster that has done nothing since."""
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.limit": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+}
+"""Without what Dask measures for its dashboard, which takes 3% of two cores."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
 
@@ -126,9 +133,11 @@ def local_workers(where: str) -> int | None:
 
 def _local(workers: int) -> Any:
     """Begin to start workers on this machine, ``local:N``, and load what most tasks need."""
+    import dask
     from distributed import LocalCluster
 
     make: Any = LocalCluster
+    dask.config.set(_QUIET)
     with _no_interrupts():
         cluster = make(
             n_workers=0,
@@ -187,6 +196,15 @@ class DaskCluster:
             named = few([address for address in wrong if wrong[address] == fault], _NAMED)
             raise CcxError(f"Of the Dask workers, {named} {fault}.")
         yield DaskTasks(self, expected, check)
+
+    def ahead(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Have each worker make what it keeps for later tasks; nobody waits, or hears of faults."""
+        import distributed
+
+        forgotten: Any = distributed.fire_and_forget
+        with self.answering():
+            for _ in range(local_workers(self.where) or len(self.client.nthreads())):
+                forgotten(self.client.submit(_ahead, function, arguments, pure=False))
 
     def count(self) -> int:
         """Return how many tasks are done at once."""
@@ -370,6 +388,11 @@ def _work(
         ) from error
 
 
+def _ahead(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    _keep_freed_memory()
+    function(*arguments)
+
+
 @cache
 def _keep_freed_memory() -> None:
     """Have glibc keep what arrays of up to 32 MiB leave, as it learns to by itself.
@@ -381,6 +404,12 @@ def _keep_freed_memory() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, 32 << 20)
         mallopt(_TRIM_THRESHOLD, 64 << 20)
+
+
+def forget(key: type) -> None:
+    """Forget what a worker keeps by keys of a type."""
+    with _lock:
+        _kept.pop(key, None)
 
 
 def kept(key: Hashable, make: Callable[[], T]) -> T:

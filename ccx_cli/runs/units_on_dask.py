@@ -6,6 +6,7 @@ began the runs stores ranges and lines.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
+from ccx_cli.concepts.broden import BrodenDataset, read_dataset
+from ccx_cli.concepts.index import ConceptIndex, load_index
 from ccx_cli.runs.caches_on_dask import proof_in, remove_left_proofs
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.job import ExplainJob, stored_job
-from ccx_cli.runs.on_dask import DaskCluster, kept, memory_of_worker
+from ccx_cli.runs.on_dask import DaskCluster, forget, kept, memory_of_worker
+from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts
 from ccx_cli.runs.unit_queue import Explained, UnitTasks
 from ccx_cli.store.paths import Roots
+from ccx_cli.store.shards import ShardedCache, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,40 @@ def units_on(
         yield UnitTasks(tasks, explain)
 
 
+def open_ahead(cluster: DaskCluster, inputs: Inputs) -> None:
+    """Have workers load the concept index, which is made, while this process prepares runs."""
+    dataset = inputs.dataset
+    cluster.ahead(
+        _open_ahead,
+        inputs.memory,
+        dataset.directory.absolute(),
+        dataset.subset,
+        inputs.index_cache.directory.absolute(),
+    )
+
+
+def _open_ahead(memory: int | None, dataset: Path, subset: str, cache: Path) -> None:
+    forget(_Session)  # Its index may be another, and there is memory for one.
+    _load(memory, read_dataset(dataset, subset), read_manifest(cache))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    dataset: Path
+    subset: str
+    cache: Path
+    made_from: str
+    memory: int | None
+
+
+def _load(memory: int | None, dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
+    """Load a concept index on a worker, which keeps it for the next command."""
+    made_from = json.dumps(cache.made_from, sort_keys=True)
+    key = _Loaded(dataset.directory, dataset.subset, cache.directory, made_from, memory)
+    soft_memory = memory_of_worker()
+    return kept(key, lambda: load_index(dataset, cache, memory, soft_memory=soft_memory))
+
+
 _opening = Lock()
 
 
@@ -65,13 +104,8 @@ def _explain(session: _Session, directory: Path, unit: int) -> Explained:
                 assert explainer.summer is not None
                 concepts = Concepts(explainer.index, explainer.data, other.split, explainer.summer)
             device = _resolved(session.device)
-            inputs = RunInputs(
-                Run(directory),
-                session.roots,
-                compared=True,
-                memory=session.memory,
-                soft_memory=memory_of_worker(),
-            )
+            load = partial(_load, session.memory)
+            inputs = RunInputs(Run(directory), session.roots, compared=True, load=load)
             jobs[directory] = stored_job(inputs, device, concepts)
     return jobs[directory].explain_unit(unit)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,24 +28,50 @@ from ccx_cli.search.space import SearchSpace
 OR, AND, AND_NOT = (int(operator) for operator in Operator)
 
 
-@dataclass(frozen=True, slots=True)
-class DataCounts:
-    """What every unit of every network shares about a dataset.
-
-    Attributes
-    ----------
-    sets, postings
-        The label sets by set and by concept.
-    totals
-        ``(n_concepts, n_concepts)`` int64, pixels that carry both concepts.
-    signatures
-        ``(n_concepts, n_concepts)`` uint64, of the label sets that carry both.
-    """
+class SetsByConcept(NamedTuple):
+    """Label sets, by set and by concept."""
 
     sets: LabelSets
     postings: Postings
-    totals: NDArray[np.int64]
-    signatures: NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class DataCounts:
+    """What every unit of every network shares about a dataset, counted when first asked for.
+
+    ``labels`` has the label sets, and postings that it may make when asked for.
+    """
+
+    labels: SetsByConcept | ConceptIndex
+
+    @property
+    def sets(self) -> LabelSets:
+        """The label sets by set."""
+        return self.labels.sets
+
+    @property
+    def postings(self) -> Postings:
+        """The label sets by concept."""
+        return self.labels.postings
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """``(n_concepts, n_concepts)`` int64, pixels that carry both concepts."""
+        return self._pairs()[0]
+
+    @property
+    def signatures(self) -> NDArray[np.uint64]:
+        """``(n_concepts, n_concepts)`` uint64, of the label sets that carry both."""
+        return self._pairs()[1]
+
+    # A cached property would make threads wait for each other, as resamples are counted.
+    def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        if "counted" not in self.__dict__:
+            sets, n_concepts = self.sets, len(self.postings.indptr) - 1
+            counted = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
+            self.__dict__["counted"] = counted
+        found: tuple[NDArray[np.int64], NDArray[np.uint64]] = self.__dict__["counted"]
+        return found
 
     @property
     def n_concepts(self) -> int:
@@ -110,14 +136,7 @@ def joined_signatures(operator: Operator, left: Any, right: Any, both: Any) -> A
 
 def count_data(index: ConceptIndex) -> DataCounts:
     """Count concepts and pairs of concepts over a whole dataset."""
-    return count_sets(index.sets, index.postings)
-
-
-def count_sets(sets: LabelSets, postings: Postings) -> DataCounts:
-    """Count concepts and pairs of concepts over label sets, given by set and by concept."""
-    n_concepts = len(postings.indptr) - 1
-    totals, signatures = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
-    return DataCounts(sets, postings, totals, signatures)
+    return DataCounts(index)
 
 
 class RangeCounts:

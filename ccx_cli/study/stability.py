@@ -40,7 +40,7 @@ from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.splits import split_images
 from ccx_cli.search.best_ious import best_formulas
-from ccx_cli.search.counts import DataCounts, count_sets
+from ccx_cli.search.counts import DataCounts, SetsByConcept
 from ccx_cli.search.registry import make_search, search_from_identity
 from ccx_cli.search.scoring import carriers
 from ccx_cli.search.space import SearchSpace
@@ -89,7 +89,7 @@ class Resample:
         positions[named] = row_sets
         outside = np.where(times == 0, index.local_totals, 0)
         left_out = np.bincount(index.local_sets, weights=outside, minlength=len(index.sets))
-        data = count_sets(sets, Postings.transpose(sets, len(index.concepts)))
+        data = DataCounts(SetsByConcept(sets, Postings.transpose(sets, len(index.concepts))))
         return cls(data, times, positions, left_out.astype(np.int64))
 
 

@@ -151,7 +151,7 @@ def test_shares_of_pixels_past_32_bits_are_those_of_few() -> None:
     index = index_of(draw(3, 6, 0.3))
     data = count_data(index)
     many = replace(index, mask_shape=(SHAPE[0] << 20, SHAPE[1] << 20))
-    counts = replace(data, totals=data.totals << 40)
+    counts = count_data(replace(index, sets=replace(index.sets, totals=index.sets.totals << 40)))
 
     def few(found: Any, key: str) -> Any:
         return msgspec.structs.replace(found, **{key: getattr(found, key) >> 40})
