@@ -121,8 +121,10 @@ def measure(out: Path, units: int, rounds: int) -> None:
 
 def scheduled(out: Path, results: Path, given: list[str], units: int) -> None:
     """Print what travels, and what 64 workers would take, for which nothing else is measured."""
+    import dask
     from distributed import LocalCluster
 
+    dask.config.set({"distributed.admin.low-level-log-length": 1_000_000})
     start_cluster: Any = LocalCluster
     with start_cluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address

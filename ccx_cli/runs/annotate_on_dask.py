@@ -25,8 +25,9 @@ from ccx_cli.concepts.importing.sources import SourceImage
 from ccx_cli.concepts.importing.writer import PreparedImport
 from ccx_cli.errors import DamagedDataError
 from ccx_cli.probe.networks.own_networks import resolve_own
+from ccx_cli.runs.dask_worker import kept
 from ccx_cli.runs.inputs_on_dask import one_pass
-from ccx_cli.runs.on_dask import DaskCluster, kept
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.workers import side_by_side
 
 

@@ -22,8 +22,9 @@ from ccx_cli.probe.networks.description import NetworkDescription
 from ccx_cli.probe.range_cache import Asked, UnitRanges, ranges_of_unit
 from ccx_cli.probe.ranges import RangeMethod
 from ccx_cli.progress import Progress, SilentProgress
+from ccx_cli.runs.dask_worker import kept
 from ccx_cli.runs.inputs_on_dask import NetworkCheck, one_pass
-from ccx_cli.runs.on_dask import DaskCluster, DaskTasks, kept
+from ccx_cli.runs.on_dask import DaskCluster, DaskTasks
 from ccx_cli.runs.preparing import Inputs, complete_index, missing_layers, prepare_layers
 from ccx_cli.runs.workers import LostTaskError, side_by_side
 from ccx_cli.store.atomic import try_lock, write_text

@@ -11,8 +11,8 @@ from threading import Lock
 from ccx_cli.concepts.index import load_index
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.networks.description import NetworkDescription
+from ccx_cli.runs.dask_worker import memory_of_worker
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.on_dask import memory_of_worker
 from ccx_cli.runs.run import HEADER, Run
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots

@@ -1,33 +1,28 @@
 """Tasks for the workers of a Dask cluster, which share a disk with the process that begins them.
 
-A worker keeps what it has read for the next task. Lines and manifests are written by the process
-that began the tasks, alone.
+Lines and manifests are written by that process, alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import logging
 import signal
 import sys
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import resource_tracker
 from pathlib import Path
-from threading import RLock
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
 from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, few
 from ccx_cli.progress import Progress
+from ccx_cli.runs.dask_worker import Check, Worker, describe, fault_of, work, work_ahead
 from ccx_cli.runs.workers import LostTaskError
-from ccx_cli.store.digests import file_digest
-from ccx_cli.version import __version__
 
 T = TypeVar("T")
 LOCAL = "local:"
@@ -41,8 +36,6 @@ _QUIET = {
     "distributed.admin.system-monitor.interval": "10s",
 }
 """Without what Dask measures for its dashboard, which takes 3% of two cores."""
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
 
 
 @contextmanager
@@ -187,11 +180,11 @@ class DaskCluster:
             fails the check.
         """
         here = tuple(path.absolute() for path in proofs)
-        expected = _describe(here, None)
+        expected = describe(here, None)
         with self.answering():
             self._wait_for_workers()
-            told = self.client.run(_describe, here, check, on_error="return")
-        wrong = {address: _fault(one, expected) for address, one in told.items()}
+            told = self.client.run(describe, here, check, on_error="return")
+        wrong = {address: fault_of(one, expected) for address, one in told.items()}
         for fault in filter(None, wrong.values()):
             named = few([address for address in wrong if wrong[address] == fault], _NAMED)
             raise CcxError(f"Of the Dask workers, {named} {fault}.")
@@ -204,7 +197,7 @@ class DaskCluster:
         forgotten: Any = distributed.fire_and_forget
         with self.answering():
             for _ in range(local_workers(self.where) or len(self.client.nthreads())):
-                forgotten(self.client.submit(_ahead, function, arguments, pure=False))
+                forgotten(self.client.submit(work_ahead, function, arguments, pure=False))
 
     def count(self) -> int:
         """Return how many tasks are done at once."""
@@ -247,30 +240,12 @@ class DaskCluster:
         )
 
 
-class Check(Protocol):
-    """What a worker does once before it works; equal ones check the same."""
-
-    def __call__(self) -> None:
-        """Raise a ``CcxError`` where the worker cannot do the work: "cannot ..."."""
-
-    def __hash__(self) -> int:
-        """Return what equal ones return."""
-
-
-class _Worker(msgspec.Struct, frozen=True):
-    """What a worker is: its version of ccx, the digests of files as it sees them, its fault."""
-
-    version: str
-    files: tuple[tuple[Path, str | None], ...]
-    fault: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class DaskTasks:
     """Begins tasks on the workers of a cluster, which are ``expected`` to be as this process."""
 
     cluster: DaskCluster
-    expected: _Worker
+    expected: Worker
     check: Check | None = None
 
     @property
@@ -283,7 +258,7 @@ class DaskTasks:
         done: Future[T] = Future()
         with self.cluster.answering():
             task: Any = self.cluster.client.submit(
-                _work, self.expected, self.check, function, arguments, pure=False
+                work, self.expected, self.check, function, arguments, pure=False
             )
         task.add_done_callback(lambda task: self._take(task, done))
         return done
@@ -321,102 +296,3 @@ class DaskTasks:
         """Wait until one of the tasks is done."""
         while not wait(begun, timeout=_SECONDS, return_when=FIRST_COMPLETED).done:
             self.cluster.look()
-
-
-def _describe(files: tuple[Path, ...], check: Check | None) -> _Worker:
-    """Return, here or on a worker, what it is."""
-    found = [(path, file_digest(path) if path.is_file() else None) for path in files]
-    fault = None
-    try:
-        if check is not None:
-            check()
-    except CcxError as error:
-        fault = str(error).rstrip(".")
-    return _Worker(__version__, tuple(found), fault)
-
-
-def _fault(told: _Worker | Exception, expected: _Worker) -> str | None:
-    """Say what is wrong with a worker that told this of itself, if it did not leave meanwhile."""
-    if isinstance(told, OSError):
-        return None
-    if isinstance(told, Exception):
-        return f"cannot run ccx ({type(told).__name__}): install this version there"
-    if told.version != expected.version:
-        return f"run ccx {told.version} where {expected.version} is here: install the same"
-    for path, digest in told.files:
-        if digest is None:
-            return f"do not see {path}: mount the same directories there"
-        if (path, digest) not in expected.files:
-            return f"see another {path}: mount the same directories there"
-    return told.fault
-
-
-def memory_of_worker() -> int | None:
-    """Return half of what a worker may take before Dask ends it, in bytes, if that is limited."""
-    from distributed import get_worker
-
-    with suppress(ValueError):  # This is none.
-        limit: int | None = get_worker().memory_manager.memory_limit
-        return None if limit is None else limit // 2
-    return None
-
-
-_fit: set[tuple[_Worker, Check | None]] = set()
-_kept: dict[type, tuple[Hashable, Any]] = {}
-_lock = RLock()
-
-
-def _work(
-    expected: _Worker,
-    check: Check | None,
-    function: Callable[..., T],
-    arguments: tuple[Any, ...],
-) -> T:
-    """Do a task on a worker, which may have come after the others were looked at."""
-    _keep_freed_memory()
-    if (expected, check) not in _fit:
-        told = _describe(tuple(path for path, _ in expected.files), check)
-        fault = _fault(told, expected)
-        if fault is not None:
-            raise CcxError(f"A Dask worker that came later would {fault}.")
-        _fit.add((expected, check))
-    try:
-        return function(*arguments)
-    except ImportError as error:
-        raise CcxError(
-            f"A Dask worker has not all packages ({error}): install the same ones there."
-        ) from error
-
-
-def _ahead(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    _keep_freed_memory()
-    function(*arguments)
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Have glibc keep what arrays of up to 32 MiB leave, as it learns to by itself.
-
-    Dask's setting for workers, MALLOC_TRIM_THRESHOLD_, ends the learning: each array of 128 KiB or
-    more would be asked of the system again, page by page.
-    """
-    with suppress(AttributeError, OSError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_THRESHOLD, 32 << 20)
-        mallopt(_TRIM_THRESHOLD, 64 << 20)
-
-
-def forget(key: type) -> None:
-    """Forget what a worker keeps by keys of a type."""
-    with _lock:
-        _kept.pop(key, None)
-
-
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """Return what ``make`` makes on a worker: kept until there is another ``key`` of its type."""
-    with _lock:
-        known = _kept.get(type(key))
-        if known is None or known[0] != key:
-            _kept.pop(type(key), None)
-            known = _kept[type(key)] = key, make()
-        return cast("T", known[1])

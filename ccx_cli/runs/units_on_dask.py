@@ -17,9 +17,10 @@ from threading import Lock
 from ccx_cli.concepts.broden import BrodenDataset, read_dataset
 from ccx_cli.concepts.index import ConceptIndex, load_index
 from ccx_cli.runs.caches_on_dask import proof_in, remove_left_proofs
+from ccx_cli.runs.dask_worker import forget, kept, memory_of_worker
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.job import ExplainJob, stored_job
-from ccx_cli.runs.on_dask import DaskCluster, forget, kept, memory_of_worker
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.preparing import Inputs
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts

@@ -24,9 +24,10 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import Record
 from ccx_cli.records.lines import RecordLines
 from ccx_cli.runs.answers import Key, range_of
+from ccx_cli.runs.dask_worker import kept
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.inputs_on_dask import NetworkCheck, StoredInputs, one_pass
-from ccx_cli.runs.on_dask import DaskCluster, kept
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.workers import Tasks, side_by_side
 from ccx_cli.store.locks import writing
 from ccx_cli.store.steps import Step

@@ -19,9 +19,10 @@ from ccx_cli.probe.networks.loading import Network, load_network
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, Task
 from ccx_cli.records.studies import ClusterImportanceRecord, RangeImportanceRecord
+from ccx_cli.runs.dask_worker import kept
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.inputs_on_dask import NetworkCheck, StoredInputs, one_pass
-from ccx_cli.runs.on_dask import DaskCluster, kept
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.unit_spans import read_spans, write_spans
 from ccx_cli.runs.workers import Tasks, side_by_side
 from ccx_cli.study.importance import (

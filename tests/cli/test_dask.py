@@ -22,7 +22,7 @@ import pytest
 
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import SilentProgress
-from ccx_cli.runs import on_dask, units_on_dask
+from ccx_cli.runs import dask_worker, on_dask, units_on_dask
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
@@ -239,7 +239,7 @@ if any("spawn_main" in word for word in sys.orig_argv):
 def test_workers_that_do_not_fit_are_named(
     fresh: CommandLine, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(on_dask, "__version__", "9.9")
+    monkeypatch.setattr(dask_worker, "__version__", "9.9")
     done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
     assert done.code == 1
     assert "where 9.9 is here: install the same" in done.err
@@ -250,7 +250,7 @@ def test_workers_that_do_not_fit_are_named(
     assert done.code == 1
     assert "do not see" in done.err
     monkeypatch.undo()
-    monkeypatch.setattr(on_dask, "file_digest", lambda path: "0")
+    monkeypatch.setattr(dask_worker, "file_digest", lambda path: "0")
     done = fresh.explain(*arguments(fresh, cluster.scheduler_address))
     assert done.code == 1
     assert ".proof: mount the same directories there" in done.err
@@ -293,16 +293,16 @@ def test_a_file_of_no_scheduler_is_refused(
 
 
 def test_a_worker_without_a_package_is_told() -> None:
-    worker = on_dask._describe((), None)
+    worker = dask_worker.describe((), None)
     with pytest.raises(CcxError, match=r"has not all packages .*no_such_package"):
-        on_dask._work(worker, None, import_module, ("no_such_package",))
+        dask_worker.work(worker, None, import_module, ("no_such_package",))
 
 
 def test_a_result_that_never_comes_holds_no_process_up() -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
         with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
             assert cluster is not None
-            tasks, done = on_dask.DaskTasks(cluster, on_dask._describe((), None)), Future[int]()
+            tasks, done = on_dask.DaskTasks(cluster, dask_worker.describe((), None)), Future[int]()
             task = cluster.client.submit(abs, 1)
             taking = threading.Thread(target=tasks._take, args=(task, done), daemon=True)
             taking.start()
@@ -341,11 +341,11 @@ def test_workers_do_not_ask_the_system_for_the_same_memory_again_and_again(clust
 
 
 def test_a_worker_takes_half_of_what_it_may(cluster: Any) -> None:
-    assert on_dask.memory_of_worker() is None
+    assert dask_worker.memory_of_worker() is None
     with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
         assert connected is not None
         with connected.tasks() as tasks:
-            half = tasks.begin(on_dask.memory_of_worker).result(timeout=20)
+            half = tasks.begin(dask_worker.memory_of_worker).result(timeout=20)
         (limit,) = {worker.memory_manager.memory_limit for worker in cluster.workers.values()}
     assert half == limit // 2
 

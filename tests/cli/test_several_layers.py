@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ccx_cli.errors import CcxError
-from ccx_cli.runs import on_dask
+from ccx_cli.runs import dask_worker
 from ccx_cli.runs.inputs import open_inputs
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.lookup import find_run
@@ -71,7 +71,7 @@ def test_a_worker_keeps_what_is_of_all_layers_once(ccx: CommandLine) -> None:
         _explain(little, directories[0], 3)
     session = replace(little, memory=1_000_000_000)
     assert [len(_explain(session, each, 3).records) for each in directories] == [2, 2]
-    jobs: dict[Path, ExplainJob] = on_dask.kept(session, dict)
+    jobs: dict[Path, ExplainJob] = dask_worker.kept(session, dict)
     one, other = (jobs[each].explainer for each in directories)
     assert one.index is other.index
     assert one.data is other.data
