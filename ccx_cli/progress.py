@@ -18,11 +18,12 @@ class Progress(Protocol):
     """Whoever listens: Rich bars, plain lines or nobody."""
 
     def task(
-        self, what: str, total: int, *, done: int = 0, unit: str = "images"
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
     ) -> AbstractContextManager[Task]:
         """Open a bar for ``total`` pieces called ``unit``, ``done`` of them finished before.
 
-        Of ``bytes``, a total of 0 means that nobody knows it.
+        Of ``bytes``, a total of 0 means that nobody knows it. The whole of what other bars are
+        parts of takes no less than they do.
         """
 
     def expecting(
@@ -47,7 +48,9 @@ class SilentProgress:
     """A ``Progress`` that nobody listens to."""
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         """Open a bar that nobody sees."""
         yield _SilentTask()
 

@@ -31,7 +31,9 @@ class HeardProgress:
     notes: list[str] = field(default_factory=list)
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         self.tasks.append(HeardTask(what, total, done, unit))
         yield self.tasks[-1]
 

@@ -109,7 +109,9 @@ class StoppedAfter(SilentProgress):
         self.done = -1
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         self.done = done
         yield self
 

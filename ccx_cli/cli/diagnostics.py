@@ -141,10 +141,12 @@ class BarProgress(Stages):
         self._stages: rich_progress.TaskID | None = None
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         """Open a bar, below the others where some are open."""
         known = None if unit == _BYTES and not total else total
-        with self.begun(what, total, done) as pace:
+        with self.begun(what, total, done, whole=whole) as pace:
             with self.lock:
                 if self._moving is None:
                     self._moving = _bars(self._console, self.clock)
@@ -228,9 +230,11 @@ class PlainProgress(Stages):
         self.console = console
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         """Tell of a task every few seconds, and at its end."""
-        with self.begun(what, total, done) as pace:
+        with self.begun(what, total, done, whole=whole) as pace:
             task = _PlainTask(self, what, unit, pace, pace.began)
             try:
                 yield task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import RLock
@@ -20,6 +20,7 @@ class Pace:
     total: int
     done: int
     clock: Clock
+    parts: Sequence[Pace] = ()
     began: float = field(init=False)
     _first: float | None = field(init=False, default=None)
     _since: tuple[float, int] = field(init=False)
@@ -53,7 +54,10 @@ class Pace:
         if self.total and self.done >= self.total:
             return 0.0
         speed = self.speed
-        return (self.total - self.done) / speed if self.total and speed else None
+        if not self.total or not speed:
+            return None
+        parts = [part.left or 0.0 for part in list(self.parts) if part is not self]
+        return max([(self.total - self.done) / speed, *parts])
 
 
 class Stages:
@@ -76,9 +80,9 @@ class Stages:
             self._ahead = {}
 
     @contextmanager
-    def begun(self, what: str, total: int, done: int) -> Iterator[Pace]:
+    def begun(self, what: str, total: int, done: int, *, whole: bool = False) -> Iterator[Pace]:
         """Open a bar, and begin the stage that it is of."""
-        pace = Pace(total, done, self.clock)
+        pace = Pace(total, done, self.clock, self.open if whole else ())
         with self.lock:
             self._ahead = {
                 stage: seconds

@@ -172,7 +172,11 @@ def _explain_all(
     if len(layers) > 1:
         n_units = sum(len(layer.units) for layer in layers)
         bar = progress.task(
-            "Explanations of all layers", n_units, done=n_units - missing, unit="units"
+            "Explanations of all layers",
+            n_units,
+            done=n_units - missing,
+            unit="units",
+            whole=True,
         )
         total = bars.enter_context(bar)
     queue = SideBySide(

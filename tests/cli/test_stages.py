@@ -101,6 +101,24 @@ def test_bars_that_share_the_work_and_what_comes_after() -> None:
             assert (last.left, left(stages)) == (14, None)
 
 
+def test_the_whole_takes_no_less_than_its_parts() -> None:
+    """The units of a first layer took a second each, those of a second one take ten."""
+    clock = Clock()
+    stages = Stages(clock)
+    with stages.begun("All", 20, 0, whole=True) as whole:
+        for seconds, done in ((1.0, 10), (10.0, 3)):
+            with stages.begun("Part", 10, 0) as part:
+                for _ in range(done):
+                    clock.now += seconds
+                    part.advance(1)
+                    whole.advance(1)
+                if seconds > 1:
+                    assert part.left == pytest.approx(70)
+                    assert whole.left == pytest.approx(70)
+        assert whole.left is not None
+        assert whole.left < 70
+
+
 def test_nothing_is_expected_afterwards() -> None:
     clock = Clock()
     stages = Stages(clock)

@@ -187,7 +187,9 @@ class _KilledAt(SilentProgress):
         self.left = picture
 
     @contextmanager
-    def task(self, what: str, total: int, *, done: int = 0, unit: str = "images") -> Iterator[Task]:
+    def task(
+        self, what: str, total: int, *, done: int = 0, unit: str = "images", whole: bool = False
+    ) -> Iterator[Task]:
         yield self
 
     def advance(self, amount: int = 1) -> None:
