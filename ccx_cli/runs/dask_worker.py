@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from threading import RLock
+from threading import RLock, local
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
@@ -80,9 +80,12 @@ def memory_of_worker() -> int | None:
 _fit: set[tuple[Worker, Check | None]] = set()
 _kept: dict[type, tuple[Hashable, Any]] = {}
 _lock = RLock()
+_now = local()
+"""Of each thread, the command whose task it does."""
 
 
 def work(
+    command: str,
     expected: Worker,
     check: Check | None,
     function: Callable[..., T],
@@ -90,6 +93,7 @@ def work(
 ) -> T:
     """Do a task on a worker, which may have come after the others were looked at."""
     _keep_freed_memory()
+    _now.command = command
     if (expected, check) not in _fit:
         told = describe(tuple(path for path, _ in expected.files), check)
         fault = fault_of(told, expected)
@@ -129,11 +133,15 @@ def forget(key: type) -> None:
         _kept.pop(key, None)
 
 
-def kept(key: Hashable, make: Callable[[], T]) -> T:
-    """Return what ``make`` makes on a worker: kept until there is another ``key`` of its type."""
+def kept(key: Hashable, make: Callable[[], T], *, by_contents: bool = False) -> T:
+    """Return what ``make`` makes on a worker: kept until there is another ``key`` of its type.
+
+    Another command makes it anew, as files may have changed, unless keys tell them ``by_contents``.
+    """
+    command = None if by_contents else getattr(_now, "command", None)
     with _lock:
         known = _kept.get(type(key))
-        if known is None or known[0] != key:
+        if known is None or known[0] != (command, key):
             _kept.pop(type(key), None)
-            known = _kept[type(key)] = key, make()
+            known = _kept[type(key)] = (command, key), make()
         return cast("T", known[1])

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
@@ -165,6 +166,8 @@ class DaskCluster:
     where: str
     timeout: float
     progress: Progress
+    command: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Tells workers that stay which command a task is of."""
 
     @contextmanager
     def tasks(self, *proofs: Path, check: Check | None = None) -> Iterator[DaskTasks]:
@@ -257,8 +260,9 @@ class DaskTasks:
         """Begin a function of a module; its future raises ``LostTaskError`` where workers end."""
         done: Future[T] = Future()
         with self.cluster.answering():
+            command = self.cluster.command
             task: Any = self.cluster.client.submit(
-                work, self.expected, self.check, function, arguments, pure=False
+                work, command, self.expected, self.check, function, arguments, pure=False
             )
         task.add_done_callback(lambda task: self._take(task, done))
         return done

@@ -26,7 +26,7 @@ from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts
 from ccx_cli.runs.unit_queue import Explained, UnitTasks
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.shards import ShardedCache, read_manifest
+from ccx_cli.store.shards import Shard, ShardedCache, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,18 @@ class _Loaded:
     subset: str
     cache: Path
     made_from: str
+    shards: frozenset[tuple[str, Shard]]
     memory: int | None
 
 
 def _load(memory: int | None, dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
     """Load a concept index on a worker, which keeps it for the next command."""
     made_from = json.dumps(cache.made_from, sort_keys=True)
-    key = _Loaded(dataset.directory, dataset.subset, cache.directory, made_from, memory)
-    soft_memory = memory_of_worker()
-    return kept(key, lambda: load_index(dataset, cache, memory, soft_memory=soft_memory))
+    # Labels that changed in place are not seen by name and size: the shards are.
+    shards = frozenset(cache.shards.items())
+    key = _Loaded(dataset.directory, dataset.subset, cache.directory, made_from, shards, memory)
+    load = partial(load_index, dataset, cache, memory, soft_memory=memory_of_worker())
+    return kept(key, load, by_contents=True)
 
 
 _opening = Lock()

@@ -295,7 +295,7 @@ def test_a_file_of_no_scheduler_is_refused(
 def test_a_worker_without_a_package_is_told() -> None:
     worker = dask_worker.describe((), None)
     with pytest.raises(CcxError, match=r"has not all packages .*no_such_package"):
-        dask_worker.work(worker, None, import_module, ("no_such_package",))
+        dask_worker.work("command", worker, None, import_module, ("no_such_package",))
 
 
 def test_a_result_that_never_comes_holds_no_process_up() -> None:

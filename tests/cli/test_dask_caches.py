@@ -256,6 +256,18 @@ def test_a_damaged_image_ends_the_build_and_names_the_file(
     assert str(image) in done.err
 
 
+def test_workers_that_stay_see_labels_that_changed_since(fresh: CommandLine, cluster: Any) -> None:
+    on_cluster = ["--dask", cluster.scheduler_address]
+    assert build(fresh, *on_cluster).code == 0
+    taken(fresh.data)
+    labels = fresh.file("datasets/broden1_224/index.csv")
+    labels.write_text("\n".join(labels.read_text().splitlines()[:-1]) + "\n")
+    assert build(fresh, *on_cluster).code == 0
+    there = taken(fresh.data)
+    assert build(fresh).code == 0
+    assert there == caches(fresh.data)
+
+
 def test_ranges_are_those_of_one_machine(fresh: CommandLine, cluster: Any) -> None:
     words = ["cluster", *ON_TINY, "--units", "0-5", "--format", "jsonl"]
     here = fresh(*words)
