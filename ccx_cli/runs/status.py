@@ -21,7 +21,7 @@ from ccx_cli.records.status import CacheStatusRecord, RunStatusRecord
 from ccx_cli.runs.provenance import found_at, images_in, is_complete, studies_of
 from ccx_cli.runs.run import HEADER, LINES, Run, RunState
 from ccx_cli.runs.unit_spans import read_spans
-from ccx_cli.store.locks import look_at_lock
+from ccx_cli.store.locks import Held, look_at_lock
 from ccx_cli.store.paths import Roots
 from ccx_cli.store.shards import ShardedCache, read_manifest
 
@@ -63,17 +63,19 @@ class StatusReader:
         return sorted(found, key=lambda each: _ORDER[each[0].working])
 
     def _run(self, run: Run) -> tuple[RunStatusRecord, list[str]]:
+        held = look_at_lock(run.directory)  # Once, and before the header: it may end meanwhile.
         run, faults = _counted(run)
-        working, host, pid = _process(run)
+        working, host, pid = _process(run, held)
         each, left = (None, None) if working == "no" else _pace_of_units(run)
         about, asked = run.about, run.asked_units
+        state = RunState.DAMAGED if faults else run.state
         record = RunStatusRecord(
             kind="run",
             run=run.name,
             name=run.naming.name,
             model=about.model,
             layer=about.layer_text,
-            state=(RunState.DAMAGED if faults and working != "yes" else run.state).value,
+            state=(RunState.BEING_WRITTEN if working == "yes" else state).value,
             working=working,
             host=host,
             pid=pid,
@@ -145,9 +147,9 @@ def _counted(run: Run) -> tuple[Run, list[str]]:
     return run.with_units(units), faults
 
 
-def _process(run: Run) -> tuple[Working, str | None, int | None]:
+def _process(run: Run, held: Held) -> tuple[Working, str | None, int | None]:
     """Return whether a process works on a run, on which machine it does or last did, and its id."""
-    held, here = look_at_lock(run.directory), platform.node()
+    here = platform.node()
     if held.pid is not None:
         return "yes", here, held.pid
     last = run.sessions[-1] if run.sessions else None

@@ -16,6 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from ccx_cli.cli.schema import schema_text
+from ccx_cli.runs import status
 from ccx_cli.store import locks
 from ccx_cli.store.shards import read_manifest
 
@@ -128,6 +129,22 @@ def test_a_run_that_another_process_writes(
     assert ccx.explain("--units", "0-9", "-q", "-f", "csv").code == 0
     (run,) = told(ccx)
     assert (run["state"], run["finished"]) == ("finished", 10)
+
+
+def test_a_run_that_ends_while_it_is_looked_at(
+    ccx: CommandLine, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = json.loads((kept / "header.json").read_text())
+    del header["sessions"][-1]["finished"]
+    (kept / "header.json").write_text(json.dumps(header))
+    held = {kept.name: locks.Held(True, 7)}
+
+    def look(directory: Path) -> locks.Held:
+        return held.get(directory.name, locks.Held(False))
+
+    monkeypatch.setattr(status, "look_at_lock", look)
+    (run,) = told(ccx)
+    assert (run["state"], run["working"], run["pid"]) == ("being written", "yes", 7)
 
 
 def test_a_run_of_another_machine(ccx: CommandLine, kept: Path) -> None:
