@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,48 +36,52 @@ class SetsByConcept(NamedTuple):
     postings: Postings
 
 
-@dataclass(frozen=True)
 class DataCounts:
-    """What every unit of every network shares about a dataset, counted when first asked for.
+    """What every unit of every network shares about a dataset, counted when first asked for."""
 
-    ``labels`` has the label sets, and postings that it may make when asked for.
-    """
-
-    labels: SetsByConcept | ConceptIndex
+    def __init__(self, labels: SetsByConcept | ConceptIndex) -> None:
+        """Count over ``labels``, which may make their postings when asked for."""
+        self._labels = labels
+        # A cached property's would be of all: threads that count resamples would take turns.
+        self._lock = Lock()
+        self._pairs: tuple[NDArray[np.int64], NDArray[np.uint64]] | None = None
 
     @property
     def sets(self) -> LabelSets:
         """The label sets by set."""
-        return self.labels.sets
+        return self._labels.sets
 
     @property
     def postings(self) -> Postings:
         """The label sets by concept."""
-        return self.labels.postings
-
-    @property
-    def totals(self) -> NDArray[np.int64]:
-        """``(n_concepts, n_concepts)`` int64, pixels that carry both concepts."""
-        return self._pairs()[0]
-
-    @property
-    def signatures(self) -> NDArray[np.uint64]:
-        """``(n_concepts, n_concepts)`` uint64, of the label sets that carry both."""
-        return self._pairs()[1]
-
-    # A cached property would make threads wait for each other, as resamples are counted.
-    def _pairs(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        if "counted" not in self.__dict__:
-            sets, n_concepts = self.sets, len(self.postings.indptr) - 1
-            counted = _pair_totals(sets.indptr, sets.labels, sets.totals, n_concepts)
-            self.__dict__["counted"] = counted
-        found: tuple[NDArray[np.int64], NDArray[np.uint64]] = self.__dict__["counted"]
-        return found
+        return self._labels.postings
 
     @property
     def n_concepts(self) -> int:
         """Concepts that some pixel carries."""
-        return len(self.totals)
+        return len(self.postings.indptr) - 1
+
+    @property
+    def totals(self) -> NDArray[np.int64]:
+        """``(n_concepts, n_concepts)`` int64, pixels that carry both concepts."""
+        return self._counted()[0]
+
+    @property
+    def signatures(self) -> NDArray[np.uint64]:
+        """``(n_concepts, n_concepts)`` uint64, of the label sets that carry both."""
+        return self._counted()[1]
+
+    def _counted(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        pairs = self._pairs
+        if pairs is None:
+            with self._lock:
+                pairs = self._pairs or self._count()
+                self._pairs = pairs
+        return pairs
+
+    def _count(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        sets = self.sets
+        return _pair_totals(sets.indptr, sets.labels, sets.totals, self.n_concepts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ def joined_signatures(operator: Operator, left: Any, right: Any, both: Any) -> A
 
 
 def count_data(index: ConceptIndex) -> DataCounts:
-    """Count concepts and pairs of concepts over a whole dataset."""
+    """Return the counts of concepts and pairs of concepts over a whole dataset."""
     return DataCounts(index)
 
 
