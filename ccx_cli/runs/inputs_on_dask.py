@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from ccx_cli.concepts.index import load_index
+from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.concepts.index import ConceptIndex, load_index
 from ccx_cli.errors import CcxError
 from ccx_cli.probe.networks.description import NetworkDescription
-from ccx_cli.runs.dask_worker import memory_of_worker
+from ccx_cli.runs.dask_worker import kept, memory_of_worker
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import HEADER, Run
 from ccx_cli.store.digests import file_digest
 from ccx_cli.store.paths import Roots
+from ccx_cli.store.shards import Shard, ShardedCache
 
 one_pass = Lock()
 """Held while a task runs a network, whose hooks are of one pass at a time."""
@@ -42,8 +44,7 @@ class StoredInputs:
 
     def opened(self) -> RunInputs:
         """Open the inputs, which whoever named them has compared with what is there."""
-        load = partial(load_index, soft_memory=memory_of_worker())
-        run = Run(self.directory)
+        run, load = Run(self.directory), partial(load_kept_index, None)
         return RunInputs(run, self.roots, compared=True, trusted=True, load=load)
 
 
@@ -72,3 +73,25 @@ class NetworkCheck:
                 f"have another network of this name ({', '.join(other)}): mount the same "
                 "directories and install the same packages there"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    dataset: Path
+    subset: str
+    cache: Path
+    made_from: str
+    shards: frozenset[tuple[str, Shard]]
+    memory: int | None
+
+
+def load_kept_index(
+    memory: int | None, dataset: BrodenDataset, cache: ShardedCache
+) -> ConceptIndex:
+    """Load a concept index on a worker, which keeps it for the next command."""
+    made_from = json.dumps(cache.made_from, sort_keys=True)
+    # Labels that changed in place are not seen by name and size: the shards are.
+    shards = frozenset(cache.shards.items())
+    key = _Loaded(dataset.directory, dataset.subset, cache.directory, made_from, shards, memory)
+    load = partial(load_index, dataset, cache, memory, soft_memory=memory_of_worker())
+    return kept(key, load, by_contents=True)

@@ -6,7 +6,6 @@ began the runs stores ranges and lines.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 
-from ccx_cli.concepts.broden import BrodenDataset, read_dataset
-from ccx_cli.concepts.index import ConceptIndex, load_index
+from ccx_cli.concepts.broden import read_dataset
 from ccx_cli.runs.caches_on_dask import proof_in, remove_left_proofs
-from ccx_cli.runs.dask_worker import forget, kept, memory_of_worker
+from ccx_cli.runs.dask_worker import forget, kept
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.inputs_on_dask import load_kept_index
 from ccx_cli.runs.job import ExplainJob, stored_job
 from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.preparing import Inputs
@@ -26,7 +25,7 @@ from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts
 from ccx_cli.runs.unit_queue import Explained, UnitTasks
 from ccx_cli.store.paths import Roots
-from ccx_cli.store.shards import Shard, ShardedCache, read_manifest
+from ccx_cli.store.shards import read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +69,7 @@ def open_ahead(cluster: DaskCluster, inputs: Inputs) -> None:
 
 def _open_ahead(memory: int | None, dataset: Path, subset: str, cache: Path) -> None:
     forget(_Session)  # Its index may be another, and there is memory for one.
-    _load(memory, read_dataset(dataset, subset), read_manifest(cache))
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    dataset: Path
-    subset: str
-    cache: Path
-    made_from: str
-    shards: frozenset[tuple[str, Shard]]
-    memory: int | None
-
-
-def _load(memory: int | None, dataset: BrodenDataset, cache: ShardedCache) -> ConceptIndex:
-    """Load a concept index on a worker, which keeps it for the next command."""
-    made_from = json.dumps(cache.made_from, sort_keys=True)
-    # Labels that changed in place are not seen by name and size: the shards are.
-    shards = frozenset(cache.shards.items())
-    key = _Loaded(dataset.directory, dataset.subset, cache.directory, made_from, shards, memory)
-    load = partial(load_index, dataset, cache, memory, soft_memory=memory_of_worker())
-    return kept(key, load, by_contents=True)
+    load_kept_index(memory, read_dataset(dataset, subset), read_manifest(cache))
 
 
 _opening = Lock()
@@ -108,7 +87,7 @@ def _explain(session: _Session, directory: Path, unit: int) -> Explained:
                 assert explainer.summer is not None
                 concepts = Concepts(explainer.index, explainer.data, other.split, explainer.summer)
             device = _resolved(session.device)
-            load = partial(_load, session.memory)
+            load = partial(load_kept_index, session.memory)
             inputs = RunInputs(Run(directory), session.roots, compared=True, load=load)
             jobs[directory] = stored_job(inputs, device, concepts)
     return jobs[directory].explain_unit(unit)
