@@ -13,9 +13,10 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,15 +29,21 @@ from ccx_cli.runs.workers import LostTaskError
 T = TypeVar("T")
 LOCAL = "local:"
 _NAMED = 3
+_TRIED = 3
+"""Tasks that end workers, alone, until no more are tried if none is done."""
 _SECONDS = 1.0
 """Between looks at a cluster that has done nothing since."""
-_QUIET = {
+_LOCAL_SETTINGS = {
+    # Without what Dask measures for its dashboard, which takes 3% of two cores.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.tick.limit": "10s",
     "distributed.admin.system-monitor.interval": "10s",
+    # Dask gives a worker up for good if it is not there 15 s after it ended, though it may have
+    # come and ended again meanwhile, by a task that ends workers.
+    "distributed.deploy.lost-worker-timeout": "100 days",
 }
-"""Without what Dask measures for its dashboard, which takes 3% of two cores."""
+"""Dask's settings for workers on this machine."""
 
 
 @contextmanager
@@ -131,7 +138,7 @@ def _local(workers: int) -> Any:
     from distributed import LocalCluster
 
     make: Any = LocalCluster
-    dask.config.set(_QUIET)
+    dask.config.set(_LOCAL_SETTINGS)
     with _no_interrupts():
         cluster = make(
             n_workers=0,
@@ -244,12 +251,32 @@ class DaskCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class _Begun:
+    """A task whose result is awaited; ``is_alone`` while no other is at the workers."""
+
+    done: Future[Any]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    is_alone: bool = False
+
+
+@dataclass(slots=True)
 class DaskTasks:
-    """Begins tasks on the workers of a cluster, which are ``expected`` to be as this process."""
+    """Begins tasks on the workers of a cluster, which are ``expected`` to be as this process.
+
+    Dask gives a task up once several workers ended that had it, also where it only waited behind
+    the one that ended them, or they were preempted. Such a task is suspected: it is begun again
+    alone, once all others are done.
+    """
 
     cluster: DaskCluster
     expected: Worker
     check: Check | None = None
+    running: list[Future[Any]] = field(default_factory=list)
+    suspected: list[_Begun] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+    lost: int = 0
+    are_any_done: bool = False
 
     @property
     def count(self) -> int:
@@ -259,27 +286,43 @@ class DaskTasks:
     def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Begin a function of a module; its future raises ``LostTaskError`` where workers end."""
         done: Future[T] = Future()
-        with self.cluster.answering():
-            command = self.cluster.command
-            task: Any = self.cluster.client.submit(
-                work, command, self.expected, self.check, function, arguments, pure=False
-            )
-        task.add_done_callback(lambda task: self._take(task, done))
+        self._submit(_Begun(done, function, arguments))
         return done
 
-    def _take(self, task: Any, done: Future[Any]) -> None:
+    def _submit(self, begun: _Begun) -> None:
+        self.running.append(begun.done)
+        with self.cluster.answering():
+            task: Any = self.cluster.client.submit(
+                work,
+                self.cluster.command,
+                self.expected,
+                self.check,
+                begun.function,
+                begun.arguments,
+                pure=False,
+            )
+        task.add_done_callback(lambda task: self._take(task, begun))
+
+    def _take(self, task: Any, begun: _Begun) -> None:
         from distributed.scheduler import KilledWorker
 
         try:
-            done.set_result(self._result(task))
+            found = self._result(task)
+            self.are_any_done = True
+            begun.done.set_result(found)
         except KilledWorker:
-            done.set_exception(
-                LostTaskError("A task ended the Dask workers that took it, again and again.")
-            )
+            if begun.is_alone:
+                self.lost += 1
+                begun.done.set_exception(
+                    LostTaskError("A task ended the Dask workers that took it, again and again.")
+                )
+            else:
+                self.suspected.append(begun)
         except CancelledError:
-            done.set_exception(self.cluster.gone())
+            begun.done.set_exception(self.cluster.gone())
         except Exception as error:
-            done.set_exception(error)
+            begun.done.set_exception(error)
+        self.running.remove(begun.done)
 
     def _result(self, task: Any) -> Any:
         """Return what a task found; ``CancelledError`` once the client is closed.
@@ -297,6 +340,14 @@ class DaskTasks:
         return fetched.result()
 
     def wait(self, begun: Collection[Future[Any]]) -> None:
-        """Wait until one of the tasks is done."""
+        """Wait until one of the tasks is done; CcxError if all that were tried end workers."""
         while not wait(begun, timeout=_SECONDS, return_when=FIRST_COMPLETED).done:
             self.cluster.look()
+            with self.lock:
+                if self.suspected and not self.running:
+                    self._submit(replace(self.suspected.pop(0), is_alone=True))
+        if self.lost >= _TRIED and not self.are_any_done:
+            raise CcxError(
+                f"Each of {self.lost} tasks ended the Dask workers that took it, again and again, "
+                "and none is done: see their logs, and whether they have the memory."
+            )

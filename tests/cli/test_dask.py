@@ -23,6 +23,7 @@ import pytest
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs import dask_worker, on_dask, units_on_dask
+from ccx_cli.runs.workers import LostTaskError, SideBySide
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
@@ -32,6 +33,7 @@ else:
     from dask_machines import scheduler_and_worker
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 pytestmark = pytest.mark.slow
 UNITS = "0-11"
 
@@ -302,12 +304,52 @@ def test_a_result_that_never_comes_holds_no_process_up() -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
         with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
             assert cluster is not None
-            tasks, done = on_dask.DaskTasks(cluster, dask_worker.describe((), None)), Future[int]()
+            tasks = on_dask.DaskTasks(cluster, dask_worker.describe((), None))
+            begun = on_dask._Begun(Future[int](), abs, (1,))
             task = cluster.client.submit(abs, 1)
-            taking = threading.Thread(target=tasks._take, args=(task, done), daemon=True)
+            taking = threading.Thread(target=tasks._take, args=(task, begun), daemon=True)
             taking.start()
         taking.join(30)
         assert not taking.is_alive()
+
+
+@pytest.fixture
+def one_worker() -> Iterator[on_dask.DaskTasks]:
+    """Tasks for a local worker that are given up once it ended, not four times."""
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        on_dask.dask_cluster("local:1", 60, SilentProgress()) as cluster,
+    ):
+        assert cluster is not None
+        with cluster.tasks() as tasks:
+            yield tasks
+
+
+def end() -> None:
+    time.sleep(0.5)
+    os._exit(9)
+
+
+def test_a_task_that_waited_behind_one_that_ends_workers_is_done(
+    one_worker: on_dask.DaskTasks,
+) -> None:
+    begun = [one_worker.begin(end), *(one_worker.begin(abs, -number) for number in range(3))]
+    while not all(each.done() for each in begun):
+        one_worker.wait([each for each in begun if not each.done()])
+    assert [each.result() for each in begun[1:]] == [0, 1, 2]
+    with pytest.raises(LostTaskError, match="again and again"):
+        begun[0].result()
+
+
+def test_where_every_task_ends_workers_not_all_are_tried(one_worker: on_dask.DaskTasks) -> None:
+    work = SideBySide(range(1000), lambda _: one_worker.begin(end), one_worker)
+    with pytest.raises(CcxError, match="Each of 3 tasks ended the Dask workers"):
+        exhausted(work)
+
+
+def exhausted(work: SideBySide[int, None]) -> None:
+    while not work.is_done:
+        work.ended()
 
 
 def test_results_that_are_fetched_slowly_at_once_all_arrive(
