@@ -80,9 +80,9 @@ def cluster(options: ClusterOptions) -> None:
 
 def _plan_ranges(plan: Plan, method: RangeMethod, wanted: UnitOptions, seed: int) -> list[Step]:
     steps = []
-    for inputs, count in plan.layers:
+    for inputs, maps in plan.layers:
         cache = ranges_cache(inputs.activations_cache, method)
-        units = None if count is None else known_units(wanted, inputs, count, seed)
+        units = None if maps is None else known_units(wanted, inputs, maps[0], seed)
         if units is None:
             steps.append(Step("ranges", cache.directory, "units", None, None))
         else:

@@ -229,12 +229,12 @@ def _plan_runs(plan: Plan, settings: JobSettings, options: ExplainOptions) -> li
         index = load_index(first.dataset, first.index_cache, first.memory)
         strategy = settings.search(index if images is None else index.of_images(images))
     steps = []
-    for inputs, count in plan.layers:
+    for inputs, maps in plan.layers:
         run = None if strategy is None else name_run(inputs, settings, strategy)
         units = None
-        if count is not None:
-            units = known_units(options.units, inputs, count, options.run.seed)
-        steps.append(plan_run(inputs, settings, run, units))
+        if maps is not None:
+            units = known_units(options.units, inputs, maps[0], options.run.seed)
+        steps.append(plan_run(inputs, settings, run, units, maps and maps[1:]))
     return steps
 
 

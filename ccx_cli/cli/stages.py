@@ -17,7 +17,7 @@ from ccx_cli.probe.activation_shards import covers
 from ccx_cli.probe.activations import stored_maps
 from ccx_cli.probe.given_activations import PrecomputedActivations
 from ccx_cli.progress import Progress
-from ccx_cli.runs.costs import seconds_of_unit
+from ccx_cli.runs.costs import has_size, seconds_of_unit
 from ccx_cli.runs.job import JobSettings, name_run
 from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.on_dask import DaskCluster
@@ -101,7 +101,7 @@ class _Units:
             if lacked == 0:
                 continue
             known = seconds_of_unit(inputs.roots.results, run.key or {}, maps[1:])
-            if lacked is None or known is None:
+            if lacked is None or known is None or not has_size(known[1], maps[1:]):
                 return None
             seconds, like = known
             missing, total = missing + lacked, total + lacked * seconds

@@ -15,24 +15,28 @@ _ALIKE = ("segmentation", "ranges", "search", "split")
 
 
 def seconds_of_unit(
-    results: Path, identity: Mapping[str, Any], map_size: Sequence[int] | None = None
+    results: Path, identity: Mapping[str, Any], map_size: Sequence[int] | None
 ) -> tuple[float, Run] | None:
     """Return what a unit took one worker in a run that is like one to be made, and which.
 
-    It has the same labels, ranges and search; the network and the layer may be others. Where a
-    ``map_size`` is given it has that too: a unit of large maps can take ten times as long. Of all
-    sessions it is the one of most units, as each begins with what is done once. Those on a cluster
-    say nothing: how many workers that had is not known.
+    It has the same labels, ranges and search; the network and the layer may be others. One of maps
+    of ``map_size`` is preferred: a unit of large maps can take ten times as long. Of all sessions
+    it is the one of most units, as each begins with what is done once. Those on a cluster say
+    nothing: how many workers that had is not known.
     """
     sessions = [
-        (session.units, session.seconds * min(session.workers or 1, session.units), run)
+        (has_size(run, map_size), session.units, session.seconds, session.workers or 1, run)
         for run in stored_runs(results)
         if all(run.identity_key.get(part) == identity.get(part) for part in _ALIKE)
-        if map_size is None or run.about.map_size == list(map_size)
         for session in run.sessions
         if session.units and session.seconds and "--dask" not in (session.command or "")
     ]
     if not sessions:
         return None
-    units, seconds, run = max(sessions, key=itemgetter(0))
-    return seconds / units, run
+    _, units, seconds, workers, run = max(sessions, key=itemgetter(0, 1))
+    return seconds * min(workers, units) / units, run
+
+
+def has_size(run: Run, map_size: Sequence[int] | None) -> bool:
+    """Tell whether a run is of activation maps of a size, if that is known."""
+    return map_size is not None and run.about.map_size == list(map_size)

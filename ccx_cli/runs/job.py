@@ -29,7 +29,7 @@ from ccx_cli.progress import Progress, SilentProgress
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
-from ccx_cli.runs.costs import seconds_of_unit
+from ccx_cli.runs.costs import has_size, seconds_of_unit
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
@@ -243,11 +243,16 @@ def _explainer(layer: str, device: str, settings: JobSettings, concepts: Concept
 
 
 def plan_run(
-    inputs: Inputs, settings: JobSettings, run: Run | None, units: Sequence[int] | None
+    inputs: Inputs,
+    settings: JobSettings,
+    run: Run | None,
+    units: Sequence[int] | None,
+    map_size: Sequence[int] | None,
 ) -> Step:
     """Say which units of a run are missing, and about how long they take.
 
-    Where the caches are whole, a unit is timed; else it is known of runs that are like this one.
+    Where the caches are whole, a unit is timed; else it is known of runs that are like this one,
+    of maps of the same size if there are any.
     """
     step = plan_units(inputs, run, units)
     cache = inputs.activations_cache
@@ -255,12 +260,15 @@ def plan_run(
         return step
     is_ready = is_whole(inputs.dataset, inputs.index_cache)
     if not (is_ready and covers(cache, len(inputs.dataset.rows))):
-        known = seconds_of_unit(inputs.roots.results, run.key or {})
+        known = seconds_of_unit(inputs.roots.results, run.key or {}, map_size)
         if known is None:
             return step
         seconds, like = known
         seconds *= step.missing / min(inputs.workers, step.missing)
-        return dataclasses.replace(step, seconds=seconds, source=like.name)
+        source = like.name
+        if not has_size(like, map_size):
+            source += " (maps of another size, where a unit can take several times as long)"
+        return dataclasses.replace(step, seconds=seconds, source=source)
     finished = run.lines.finished()
     unit = next(unit for unit in units or () if unit not in finished)
     concepts = prepare_concepts(inputs, settings.split, SilentProgress())

@@ -84,10 +84,13 @@ def _has_latents(inputs: Inputs) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps left before a command's own; inputs and number of units by layer, if known."""
+    """The steps left before a command's own.
+
+    ``layers`` are inputs with units, height and width of their activation maps, if these are known.
+    """
 
     steps: tuple[Step, ...]
-    layers: tuple[tuple[Inputs, int | None], ...] = ()
+    layers: tuple[tuple[Inputs, tuple[int, int, int] | None], ...] = ()
 
 
 def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bool = True) -> Plan:
@@ -119,8 +122,7 @@ def plan_caches(layers: Sequence[Inputs], *, index: bool = True, activations: bo
         if shape is not None:
             step = replace(step, pieces_each=images_per_shard(shape[0], shape[1:]))
         steps.append(step)
-    units = [None if shape is None else shape[0] for shape in maps]
-    return Plan(tuple(steps), tuple(zip(layers, units, strict=True)))
+    return Plan(tuple(steps), tuple(zip(layers, maps, strict=True)))
 
 
 def _image_bytes(inputs: Inputs, maps: tuple[int, int, int] | None) -> float | None:

@@ -128,7 +128,9 @@ def test_all_layers_together_and_what_is_not_known(ccx: CommandLine) -> None:
     assert "with 3 workers" in ended.err
     assert "the time of" not in ended.err.partition("In all")[2]
     # A unit of that layer cannot be timed yet: the run of another one says what units take.
-    assert f"is what units took in {run.parent.name}" in " ".join(ended.err.split())
+    assert f"is what units took in {run.parent.name}, which" in " ".join(ended.err.split())
+    ended = ccx.explain("--layer", "layer1", "--units", "0", "--dry-run")
+    assert f"{run.parent.name} (maps of another size" in " ".join(ended.err.split())
     layers = [option for name in ("layer3", "layer4") for option in ("--layer", name)]
     ended = ccx.explain(*layers, "--units", "0-3", "--length", "2", "--dry-run", "-f", "jsonl")
     total = sum(line["seconds"] or 0 for line in ended.lines)

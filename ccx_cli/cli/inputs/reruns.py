@@ -137,9 +137,9 @@ def plan_like(stored: Run, inputs: Inputs) -> list[Step]:
     strategy = _strategy_like(stored, stored.about.concepts or 0)
     settings = settings_like(stored)
     run = name_run(inputs, settings, strategy)
-    (_, units) = plan.layers[0]
-    wanted = None if units is None else range(units)
-    return [*plan.steps, plan_run(inputs, settings, run, wanted)]
+    (_, maps) = plan.layers[0]
+    units = None if maps is None else range(maps[0])
+    return [*plan.steps, plan_run(inputs, settings, run, units, maps and maps[1:])]
 
 
 def _places_of(opened: RunInputs, places: PlaceOptions) -> PlaceOptions:
