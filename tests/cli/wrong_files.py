@@ -242,6 +242,27 @@ CHECKPOINTS = [
         file("w.pth", b"noise"),
     ),
     Wrong(
+        "explain --model resnet18 --subset tiny --weights w.npz",
+        4,
+        "w.npz is a NumPy archive (.npz), not a checkpoint of PyTorch: save the network's "
+        "`state_dict()` with torch.save and give that file with --weights.",
+        lambda place: np.savez(place.here / "w.npz", weight=[1.0]),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.npy",
+        4,
+        "w.npy is a NumPy array (.npy), not a checkpoint of PyTorch: save the network's "
+        "`state_dict()` with torch.save and give that file with --weights.",
+        array("w.npy", [1.0]),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.h5",
+        4,
+        "w.h5 is an HDF5 file, not a checkpoint of PyTorch: save the network's `state_dict()` "
+        "with torch.save and give that file with --weights.",
+        file("w.h5", b"\x89HDF\r\n\x1a\n and more"),
+    ),
+    Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
         "w.pth holds more than weights, it asks for exec, which could run code and is not "

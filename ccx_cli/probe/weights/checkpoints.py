@@ -20,8 +20,10 @@ from ccx_cli.probe.weights.legacy_checkpoint import (
     read_legacy,
 )
 
-# How a zip archive begins.
+# How a zip archive begins, and where its first member's name does and has its length.
 _ZIP = b"PK\x03\x04"
+_NAME = 30
+_NAME_LENGTH = slice(26, 28)
 
 
 def read_checkpoint(path: Path, option: str = "weights") -> object:
@@ -30,10 +32,12 @@ def read_checkpoint(path: Path, option: str = "weights") -> object:
     MissingInputError if there is no such file, DamagedDataError if it is not a checkpoint, is
     truncated, or holds objects other than weights.
     """
+    start = b""
     zipped = False
     try:
         with path.open("rb") as file:
-            zipped = file.read(len(_ZIP)) == _ZIP
+            start = file.read(1024)
+        zipped = start.startswith(_ZIP)
         if path.suffix == ".safetensors":
             return load_file(path)
         if not zipped:
@@ -58,10 +62,25 @@ def read_checkpoint(path: Path, option: str = "weights") -> object:
         )
         if zipped and refused:
             raise _more_than_weights(path, refused[1] or "TorchScript") from error
+        if kind := _other_kind(start):
+            raise DamagedDataError(
+                f"{path} is {kind}, not a checkpoint of PyTorch: save the network's `state_dict()` "
+                f"with torch.save and give that file with `{option}`."
+            ) from error
         raise DamagedDataError(
             f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download "
             f"it again, or give another file with `{option}`."
         ) from error
+
+
+def _other_kind(start: bytes) -> str | None:
+    """Return what a file of arrays that is no checkpoint is, by its first 1,024 bytes."""
+    first_name = start[_NAME : _NAME + int.from_bytes(start[_NAME_LENGTH], "little")]
+    if start.startswith(_ZIP) and first_name.endswith(b".npy"):
+        return "a NumPy archive (.npz)"
+    if start.startswith(b"\x93NUMPY"):
+        return "a NumPy array (.npy)"
+    return "an HDF5 file" if start.startswith(b"\x89HDF") else None
 
 
 def _more_than_weights(path: Path, name: str) -> DamagedDataError:
