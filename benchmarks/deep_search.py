@@ -21,7 +21,7 @@ from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import index_cache, load_index
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import find_ranges
-from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import Optimum, OptimumSettings, find_optimum
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     measure_build(options.out, options.out / "index", options.workers)
     dataset = read_broden(options.out, "ade20k")
     index = load_index(dataset, index_cache(dataset, options.out / "index", ""))
-    data = count_data(index)
+    data = DataCounts(index)
     settings = OptimumSettings(options.length, options.node_limit, objective=options.objective)
     maps = [benchmark_unit(options.out, unit, options.units, 0) for unit in range(options.units)]
     ranges = [find_ranges(each, METHOD) for each in maps]

@@ -27,7 +27,7 @@ from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.strategy import Strategy
 from ccx_cli.store.paths import resolve_roots
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     index, strategy, units = _of_run(options) if options.run else _made_up(options)
-    data = count_data(index)
+    data = DataCounts(index)
     print(f"{index.n_images:,} images, {data.n_concepts} concepts, {len(index.sets):,} label sets")
     print(f"{'unit':<6}{'ranges':>7}{'ms a range and round':>22}{'each apart':>12}")
     same, own, apart = True, [], []

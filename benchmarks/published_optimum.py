@@ -33,7 +33,7 @@ from benchmarks.unit_maps import benchmark_unit
 from ccx_cli.concepts.broden import read_broden
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
-from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
 PACKAGE = "compositional_explanations"
@@ -158,7 +158,7 @@ class Published:
 
 def _collapse(cut: Slice) -> tuple[ConceptIndex, DataCounts]:
     index = cut.index()
-    return index, count_data(index)
+    return index, DataCounts(index)
 
 
 def _compare_range(

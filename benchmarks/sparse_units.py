@@ -32,7 +32,7 @@ from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps, SparseBatch, dense_maps
 from ccx_cli.records.explanation import ExplanationRecord
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.store.shards import ShardedCache
@@ -162,7 +162,7 @@ def explain(
 ) -> tuple[LatentCost, float]:
     """Explain latents by ``k`` ranges each; return GB at most as well, before any is dense."""
     index, cache = open_index(out, index_folder), latents_cache(folder)
-    data, method = count_data(index), RangeMethod(k)
+    data, method = DataCounts(index), RangeMethod(k)
     shards = tuple(sorted(cache.shards))
     activations = Activations(cache, shards, latents, index.n_images, (GRID, GRID))
     explainer = Explainer(index, data, "sae", k, OptimalStrategy(OptimumSettings(LENGTH)))

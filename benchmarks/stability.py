@@ -21,7 +21,7 @@ from ccx_cli.concepts.index import index_cache, load_index
 from ccx_cli.probe.ranges import find_ranges
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.study.stability import Resampling
@@ -40,7 +40,7 @@ def main() -> None:
     dataset = read_broden(options.out, "ade20k")
     index = load_index(dataset, index_cache(dataset, options.out / "index", ""))
     strategy = OptimalStrategy(OptimumSettings())
-    explainer = Explainer(index, count_data(index), "layer", METHOD.num_clusters, strategy)
+    explainer = Explainer(index, DataCounts(index), "layer", METHOD.num_clusters, strategy)
     maps = [
         benchmark_unit(options.out, unit, max(20, options.units), 0)
         for unit in range(options.units)

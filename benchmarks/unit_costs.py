@@ -27,7 +27,7 @@ from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.metrics import Metrics
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
-from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.scoring import holds_on
@@ -141,7 +141,7 @@ def measure_units(out: Path, segmentations: Path, paths: Sequence[Path], workers
     dataset = read_broden(out, "ade20k")
     cache = index_cache(dataset, segmentations, "")
     load, index = timed(lambda: load_index(dataset, cache))
-    count, data = timed(lambda: count_data(index))
+    count, data = timed(lambda: DataCounts(index))
     summer = ActivationSummer(index)
     explainers = {
         name: Explainer(index, data, "made-up", METHOD.num_clusters, strategy, summer=summer)
@@ -190,7 +190,7 @@ def measure_plain(out: Path, images: int, concepts: int, path: Path) -> PlainCos
     settings = BeamSettings()
 
     index = cut.index()
-    data = count_data(index)
+    data = DataCounts(index)
 
     def ours() -> list[float]:
         hits = count_hits(maps, ranges, index)

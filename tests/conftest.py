@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from ccx_cli.concepts.broden import BrodenDataset
 from ccx_cli.concepts.index import ConceptIndex, build_index, index_cache, load_index
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts
 
 # The same module: pytest imports it beside this file, mypy as part of the tests.
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def golden_index(golden: BrodenDataset, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def golden_counts(golden_index: ConceptIndex) -> DataCounts:
     """Its counts."""
-    return count_data(golden_index)
+    return DataCounts(golden_index)
 
 
 @pytest.fixture(scope="session", params=NETWORKS)

@@ -18,7 +18,7 @@ from ccx_cli.progress import Progress
 from ccx_cli.records.fields import Record
 from ccx_cli.records.listings import ConceptImageRecord, ConceptPairRecord, ConceptRecord
 from ccx_cli.runs.opening import open_dataset
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.store.paths import Roots
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,
@@ -138,7 +138,7 @@ def _records(
 
     if options.images:
         return _images(dataset, index, index_of(options.images))
-    data = count_data(index)
+    data = DataCounts(index)
     if options.implications:
         return implications(
             index,

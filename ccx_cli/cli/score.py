@@ -43,7 +43,7 @@ from ccx_cli.runs.run import Run
 from ccx_cli.runs.scoring import score_like
 from ccx_cli.runs.splits import split_images
 from ccx_cli.search.chains import sets_in
-from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.explanation import ConceptNames
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 from ccx_cli.search.scoring import FormulaOnData, check_seen
@@ -184,7 +184,7 @@ def _add_best(
     writer: Writer,
 ) -> None:
     """Put the best formula of each range beside what was written; people read the simplest."""
-    counts = count_data(index)
+    counts = DataCounts(index)
     names = ConceptNames(index.concepts, index.name_of)
     for cluster, in_range in enumerate(hits):
         found = find_optimum(RangeCounts(counts, in_range), OptimumSettings())

@@ -27,7 +27,7 @@ from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.probe.sparse_maps import Maps
 from ccx_cli.records.fields import to_json
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.registry import make_search
 from ccx_cli.search.scoring import FormulaOnData, check_seen, score_units
@@ -38,7 +38,7 @@ from ccx_cli.threads import threads
 def explain_arrays(given: GivenArrays, strategy: Strategy, layer: str) -> list[dict[str, Any]]:
     """Explain units by arrays alone, as ``explain`` says."""
     index = given.index
-    counts, summer = count_data(index), ActivationSummer(index)
+    counts, summer = DataCounts(index), ActivationSummer(index)
     explainer = Explainer(index, counts, layer, given.num_clusters, strategy, summer=summer)
 
     def work(unit: int) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.activation_sums import ActivationSummer
 from ccx_cli.progress import Progress
 from ccx_cli.runs.preparing import Inputs, prepare_index
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ def prepare_concepts(
 def part_concepts(index: ConceptIndex, dataset: BrodenDataset, split: str | None) -> Concepts:
     """Part the concepts of a dataset where only a ``split`` is searched."""
     if split is None:
-        return Concepts(index, count_data(index), None, ActivationSummer(index))
+        return Concepts(index, DataCounts(index), None, ActivationSummer(index))
     images, others = split_images(dataset, split)
     parted = Split(split, images, others, index.of_images(others))
     index = index.of_images(images)
-    return Concepts(index, count_data(index), parted, ActivationSummer(index))
+    return Concepts(index, DataCounts(index), parted, ActivationSummer(index))
 
 
 def split_images(dataset: BrodenDataset, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

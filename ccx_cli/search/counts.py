@@ -139,11 +139,6 @@ def joined_signatures(operator: Operator, left: Any, right: Any, both: Any) -> A
             return left ^ both
 
 
-def count_data(index: ConceptIndex) -> DataCounts:
-    """Return the counts of concepts and pairs of concepts over a whole dataset."""
-    return DataCounts(index)
-
-
 class RangeCounts:
     """One range on a dataset, or the soft hits of a unit: what a search works on.
 

@@ -30,7 +30,7 @@ from ccx_cli.runs.inputs import RunInputs
 from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.run import Run
 from ccx_cli.search.best_ious import best_ious
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.store.steps import Step
 from ccx_cli.study.kept import Measure, UnitStudy
@@ -126,7 +126,7 @@ def null_step(
 def _search_again(inputs: RunInputs, rounds: int, seed: int) -> Measure[NullRecord]:
     """Return what searches a unit's ranges on permuted images."""
     index, activations = inputs.index, inputs.activations
-    data = count_data(index)
+    data = DataCounts(index)
     strategy = search_from_identity(inputs.run.search_identity, data.n_concepts)
 
     def work(unit: int, explained: Sequence[ExplanationRecord]) -> list[NullRecord]:

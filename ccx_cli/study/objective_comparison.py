@@ -13,7 +13,7 @@ from ccx_cli.records.studies import ObjectiveOnUnitRecord, ObjectivePairRecord, 
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.splits import split_images
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.space import PROVEN_LENGTH
@@ -34,7 +34,7 @@ def explain_by_objectives(
     run, index, activations = inputs.run, inputs.searched, inputs.activations
     split, length = run.about.split, run.identity.search.length
     images = slice(None) if split is None else split_images(inputs.dataset, split)[0]
-    data = count_data(index)
+    data = DataCounts(index)
     longest = PROVEN_LENGTH if length is UNSET else min(length, PROVEN_LENGTH)
     explainers = [
         Explainer(index, data, "", 1, OptimalStrategy(settings, space_of(run)))

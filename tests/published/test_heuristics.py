@@ -22,7 +22,7 @@ from ccx_cli.published.heuristics import (
 from ccx_cli.published.shapes import MaskShapes, Shapes, measure_concepts
 from ccx_cli.search.beam import BeamResult, BeamSettings, beam_search
 from ccx_cli.search.chains import Chain, sets_in
-from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 
 if TYPE_CHECKING:
     from tests.dense_search import Mask, iou_of, mask_of, ranked
@@ -226,7 +226,7 @@ def test_the_search_visits_what_the_plain_one_does(
     pixels: LabelledPixels, length: int, beam_limit: int, seed: int
 ) -> None:
     in_range = np.random.default_rng(seed).random(len(pixels.pixels)) < 0.4
-    data, hits = count_data(pixels.index()), pixels.hits_by_set(in_range)
+    data, hits = DataCounts(pixels.index()), pixels.hits_by_set(in_range)
     estimator = random_estimator(data.n_concepts, seed)
     found = heuristic_search(RangeCounts(data, hits), BeamSettings(length, beam_limit), estimator)
     chain, visited = plain_search(pixels.masks, in_range, length, beam_limit, estimator)
@@ -243,7 +243,7 @@ def test_without_estimates_the_search_is_the_beam(
 ) -> None:
     in_range = np.random.default_rng(seed).random(len(pixels.pixels)) < 0.4
     index = pixels.index()
-    data, hits = count_data(index), pixels.hits_by_set(in_range)
+    data, hits = DataCounts(index), pixels.hits_by_set(in_range)
     strategy = HeuristicStrategy(Heuristic.NONE, BeamSettings(length, beam_limit), index, None)
     answer = strategy.answer(data, hits, np.zeros(0, dtype=np.int32))
     found = beam_search(RangeCounts(data, hits), BeamSettings(length, beam_limit))

@@ -24,7 +24,7 @@ from ccx_cli.probe.networks.description import NetworkRequest
 from ccx_cli.probe.ranges import Range, RangeMethod, active_values, top_threshold
 from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.search.beam import BeamSettings, beam_search
-from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimumSettings, find_optimum
 
 REAL = Path(__file__).parents[2] / "../shared/real"
@@ -76,7 +76,7 @@ def index(data_dir: Path) -> ConceptIndex:
 
 @pytest.fixture(scope="session")
 def counts(index: ConceptIndex) -> DataCounts:
-    return count_data(index)
+    return DataCounts(index)
 
 
 @pytest.fixture(scope="session")

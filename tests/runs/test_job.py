@@ -25,7 +25,7 @@ from ccx_cli.runs.job import ExplainJob, units_here
 from ccx_cli.runs.run import HEADER, LINES, Run, RunState
 from ccx_cli.runs.unit_queue import explain_layers
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.store.shards import ShardedCache
 
@@ -76,7 +76,7 @@ def job_on(activations: Activations, results: Path, gate: Event | None = None) -
     index = random_pixels(np.random.default_rng(1), 6, (9, 9), range(1, 9)).index()
     return ExplainJob(
         explainer=WatchedExplainer(
-            index, count_data(index), "layer4", 3, BeamStrategy(BeamSettings(2, 3)), gate=gate
+            index, DataCounts(index), "layer4", 3, BeamStrategy(BeamSettings(2, 3)), gate=gate
         ),
         activations=activations,
         ranges=RangeCache(activations, METHOD, SilentProgress()),

@@ -15,7 +15,7 @@ from ccx_cli.concepts.label_sets import LabelSets, PixelCounts
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.probe.soft_hits import QUANTA, SoftHits
 from ccx_cli.search.chains import Chain
-from ccx_cli.search.counts import DataCounts, count_data
+from ccx_cli.search.counts import DataCounts
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class SmallRange:
         )
         n = self.n_concepts
         nothing = np.zeros(0, dtype=np.int32)
-        return count_data(
+        return DataCounts(
             ConceptIndex(
                 np.arange(1, n + 1, dtype=np.uint16),
                 table,

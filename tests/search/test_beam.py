@@ -14,7 +14,7 @@ from ccx_cli.formulas.formula import Operator
 from ccx_cli.published.heuristic_search import heuristic_search
 from ccx_cli.search.beam import BeamSettings, beam_search
 from ccx_cli.search.chains import Chain
-from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def found_by_beam(
     space: SearchSpace | None = None,
 ) -> Chain | None:
     """The beam's chain, once its counts are checked against the pixels."""
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     best = beam_search(RangeCounts(data, pixels.hits_by_set(in_range), space), beam).best
     if best is None:
         return None
@@ -148,7 +148,7 @@ def where(pixels: LabelledPixels, *positions: int) -> Mask:
 
 def test_no_hits_are_no_formula_and_no_search() -> None:
     pixels = image({1}, {2})
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     found = beam_search(RangeCounts(data, np.zeros(2, dtype=np.int32)), BeamSettings())
     assert (found.best, found.visited) == (None, 0)
 
@@ -206,7 +206,7 @@ def test_equal_formulas_do_not_crowd_the_beam() -> None:
 
 def test_every_formula_whose_iou_was_computed_is_counted() -> None:
     pixels = image({1}, {2}, {3}, {1, 2}, {3, 1}, set())
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     hits = pixels.hits_by_set(where(pixels, 0, 1, 2, 3))
     assert beam_search(RangeCounts(data, hits), BeamSettings(1)).visited == 3
     # Three singles, each with two others by three operators.

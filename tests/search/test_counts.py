@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import Operator
 from ccx_cli.search.chains import Chain, extended_rows, sets_in
-from ccx_cli.search.counts import (
-    Counts,
-    DataCounts,
-    RangeCounts,
-    count_data,
-)
+from ccx_cli.search.counts import Counts, DataCounts, RangeCounts
 
 if TYPE_CHECKING:
     from tests.dense_search import mask_of
@@ -65,7 +60,7 @@ def chain_rows(chain: Chain, data: DataCounts, hits: NDArray[np.int32]) -> Count
 @SETTINGS
 def test_pairs_are_counted_as_pixels(case: tuple[LabelledPixels, Mask]) -> None:
     pixels, in_range = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     masks = pixels.masks.astype(np.int64)
     assert data.n_concepts == len(masks)
     np.testing.assert_array_equal(data.totals, masks @ masks.T)
@@ -78,7 +73,7 @@ def test_pairs_are_counted_as_pixels(case: tuple[LabelledPixels, Mask]) -> None:
 @SETTINGS
 def test_postings_are_the_sets_of_every_concept(case: tuple[LabelledPixels, Mask]) -> None:
     pixels, _ = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     for position, number in enumerate(pixels.numbers):
         expected = [row for row, labels in enumerate(pixels.distinct) if number in labels]
         assert data.postings.of(position).tolist() == expected
@@ -90,7 +85,7 @@ def test_chains_hold_on_the_sets_of_their_pixels(
     case: tuple[LabelledPixels, Mask], draws: st.DataObject
 ) -> None:
     pixels, _ = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     chain = draws.draw(chains(data.n_concepts))
     holds = sets_in(chain, data)
     by_pixel = [bool(holds[pixels.distinct.index(labels)]) for labels in pixels.pixels]
@@ -103,7 +98,7 @@ def test_rows_of_chains_are_counted_as_pixels(
     case: tuple[LabelledPixels, Mask], draws: st.DataObject
 ) -> None:
     pixels, in_range = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     chain = draws.draw(chains(data.n_concepts))
     rows = chain_rows(chain, data, pixels.hits_by_set(in_range))
     assert_equal_rows(rows, mask_of(chain, pixels.masks), pixels, in_range)
@@ -115,7 +110,7 @@ def test_rows_of_an_intersection_are_counted_as_pixels(
     case: tuple[LabelledPixels, Mask], draws: st.DataObject
 ) -> None:
     pixels, in_range = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     chain = draws.draw(chains(data.n_concepts))
     concept = draws.draw(st.integers(0, data.n_concepts - 1))
     counts = RangeCounts(data, pixels.hits_by_set(in_range))
@@ -130,7 +125,7 @@ def test_signatures_are_equal_where_the_pixels_are(
     case: tuple[LabelledPixels, Mask], draws: st.DataObject
 ) -> None:
     pixels, in_range = case
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     hits = pixels.hits_by_set(in_range)
     pair = [draws.draw(chains(data.n_concepts)) for _ in range(2)]
     one, other = (chain_rows(chain, data, hits).signatures for chain in pair)
@@ -142,7 +137,7 @@ def test_many_concepts_and_sets_are_counted_as_pixels() -> None:
     rng = np.random.default_rng(0)
     pixels = random_pixels(rng, 12, (14, 15), range(1, 200, 5))
     in_range = rng.random(len(pixels.pixels)) < 0.2
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     hits = pixels.hits_by_set(in_range)
     masks = pixels.masks.astype(np.int64)
     np.testing.assert_array_equal(data.totals, masks @ masks.T)
@@ -157,7 +152,7 @@ def test_many_concepts_and_sets_are_counted_as_pixels() -> None:
 
 def test_hits_past_float32_are_counted_exactly() -> None:
     pixels = LabelledPixels([[frozenset({1}), frozenset({1, 2}), frozenset()]], (1, 3))
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     hits = np.array([2**30 + 1, 2**30 + 1, 7], dtype=np.int32)
     assert RangeCounts(data, hits).pairs.tolist() == [
         [2**31 + 2, 2**30 + 1],
@@ -167,6 +162,6 @@ def test_hits_past_float32_are_counted_exactly() -> None:
 
 def test_a_data_set_without_labels_has_no_concepts() -> None:
     pixels = LabelledPixels([[frozenset()] * 6], (2, 3))
-    data = count_data(pixels.index())
+    data = DataCounts(pixels.index())
     assert data.n_concepts == 0
     assert RangeCounts(data, np.array([6], dtype=np.int32)).pairs.shape == (0, 0)

@@ -19,7 +19,7 @@ from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges
 from ccx_cli.records.columns import Columns
 from ccx_cli.search.beam import BeamSettings, BeamStrategy, beam_search
 from ccx_cli.search.chains import reordered
-from ccx_cli.search.counts import RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.overlap import Overlap
@@ -39,7 +39,7 @@ SETTINGS = BeamSettings(3, 5)
 
 def explainer_of(pixels: LabelledPixels) -> Explainer:
     index = pixels.index()
-    return Explainer(index, count_data(index), "layer4", 5, BeamStrategy(SETTINGS))
+    return Explainer(index, DataCounts(index), "layer4", 5, BeamStrategy(SETTINGS))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_line_about_more_pixels_than_32_bits_count_has_all_of_them() -> None:
     pixels = LabelledPixels([[frozenset({4}), frozenset({7}), frozenset()]], (1, 3))
     index = pixels.index()
     index.sets.totals[:] = totals = [2**33, 2**32 + 1, 2**34]
-    explainer = Explainer(index, count_data(index), "layer4", 5, BeamStrategy(SETTINGS))
+    explainer = Explainer(index, DataCounts(index), "layer4", 5, BeamStrategy(SETTINGS))
     maps = sparse_of(np.array([[[2, 0, 0]]], dtype=np.float32))
     (record,) = explainer.explain(0, maps, [Range(-1.0, 1.0)])
     hits = sum(totals) - 1

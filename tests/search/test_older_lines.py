@@ -13,7 +13,7 @@ from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.fields import to_json
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.older_lines import FormulaSizes
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
@@ -27,7 +27,7 @@ else:
 def explained() -> tuple[ConceptIndex, list[ExplanationRecord]]:
     index = random_pixels(np.random.default_rng(0), 4, (12, 12), [1, 2, 3, 5, 8, 13]).index()
     strategy = OptimalStrategy(OptimumSettings())
-    explainer = Explainer(index, count_data(index), "layer4", 5, strategy)
+    explainer = Explainer(index, DataCounts(index), "layer4", 5, strategy)
     maps = np.random.default_rng(1).exponential(1, (4, 12, 12)).astype(np.float32)
     dead = explainer.explain(8, np.zeros_like(maps), [])
     return index, [*explainer.explain(7, maps, find_ranges(maps, RangeMethod(5))), *dead]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ccx_cli.formulas.formula import And, Concept, Formula, Not, Or
 from ccx_cli.probe.ranges import Range, RangeMethod, find_ranges, top_threshold
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 
@@ -56,7 +56,7 @@ def holds(formula: Formula, labels: frozenset[int]) -> bool:
 def explainer_of(pixels: LabelledPixels, **settings: Any) -> Explainer:
     index = pixels.index()
     strategy = OptimalStrategy(OptimumSettings(length=2))
-    return Explainer(index, count_data(index), "layer", 3, strategy, **settings)
+    return Explainer(index, DataCounts(index), "layer", 3, strategy, **settings)
 
 
 @given(signed(), st.sampled_from([*METHODS, *BY_HAND]))

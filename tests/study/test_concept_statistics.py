@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ccx_cli.concepts.broden import Label
 from ccx_cli.concepts.index import ConceptIndex
 from ccx_cli.concepts.label_sets import LabelSets, collapse_image, merge_tables
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.study.concept_statistics import (
     concept_frequencies,
     cooccurrences,
@@ -73,7 +73,7 @@ def test_all_counts_are_those_of_dense_masks(seed: int, n_images: int, density: 
     dense = draw(seed, n_images, density)
     index = index_of(dense)
     masks = dense[:, index.concepts.astype(int) - 1]
-    data = count_data(index)
+    data = DataCounts(index)
     for position, each in enumerate(concept_frequencies(index, data)):
         own = masks[:, position]
         assert (each.number, each.concept) == (index.concepts[position], f"c{each.number}")
@@ -121,7 +121,7 @@ def test_implications_are_those_of_dense_masks(
     index = index_of(dense)
     masks = dense[:, index.concepts.astype(int) - 1]
     found = implications(
-        index, count_data(index), least_share=least_share, least_images=least_images
+        index, DataCounts(index), least_share=least_share, least_images=least_images
     )
     expected = set()
     for premise in range(masks.shape[1]):
@@ -149,9 +149,9 @@ def test_implications_are_those_of_dense_masks(
 
 def test_shares_of_pixels_past_32_bits_are_those_of_few() -> None:
     index = index_of(draw(3, 6, 0.3))
-    data = count_data(index)
+    data = DataCounts(index)
     many = replace(index, mask_shape=(SHAPE[0] << 20, SHAPE[1] << 20))
-    counts = count_data(replace(index, sets=replace(index.sets, totals=index.sets.totals << 40)))
+    counts = DataCounts(replace(index, sets=replace(index.sets, totals=index.sets.totals << 40)))
 
     def few(found: Any, key: str) -> Any:
         return msgspec.structs.replace(found, **{key: getattr(found, key) >> 40})

@@ -28,7 +28,7 @@ from ccx_cli.records.metrics import Metrics
 from ccx_cli.records.simulation import StoredSimulation
 from ccx_cli.runs.inputs import RunInputs, holds
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.strategy import Strategy
@@ -88,12 +88,12 @@ class Copies:
 
     @cached_property
     def records(self) -> list[ExplanationRecord]:
-        explainer = Explainer(self.index, count_data(self.index), "layer", 2, BY_IOU)
+        explainer = Explainer(self.index, DataCounts(self.index), "layer", 2, BY_IOU)
         return explainer.explain(0, self.maps, RANGES)
 
     def answers(self) -> list[Any]:
         """What all searches find, without the numbers of pixels."""
-        data, hits = count_data(self.index), count_hits(self.maps, RANGES, self.index).per_set
+        data, hits = DataCounts(self.index), count_hits(self.maps, RANGES, self.index).per_set
         soft = {
             is_signed: sum_activations(self.maps, self.index, signed=is_signed)
             for is_signed in (False, True)

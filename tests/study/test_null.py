@@ -11,7 +11,7 @@ from ccx_cli.concepts.label_sets import PixelCounts
 from ccx_cli.probe.hits import count_hits
 from ccx_cli.probe.ranges import Range
 from ccx_cli.search.best_ious import best_ious
-from ccx_cli.search.counts import DataCounts, RangeCounts, count_data
+from ccx_cli.search.counts import DataCounts, RangeCounts
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings, find_optimum
 from ccx_cli.study import null
 from ccx_cli.study.null import (
@@ -80,7 +80,7 @@ def test_rounds_search_pixels_at_zero_past_32_bits(bits: int) -> None:
     # All but a few of the pixels are at zero, which are what the others leave of each label set.
     index.sets.totals[:] <<= bits
     maps = sparse_of(np.maximum(rng.normal(-0.5, 1, (6, 3, 3)), 0).astype(np.float32))
-    data, at_zero, above = count_data(index), Range(-1.0, 0.25), Range(0.25, np.inf)
+    data, at_zero, above = DataCounts(index), Range(-1.0, 0.25), Range(0.25, np.inf)
     (found,) = null_ious(maps, [at_zero], index, partial(best_ious, STRATEGY, data), 4, 0)
     for number, iou in enumerate(found):
         order = permutation(6, 0, number)

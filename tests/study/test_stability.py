@@ -26,7 +26,7 @@ from ccx_cli.records.explanation import ExplanationRecord
 from ccx_cli.records.stability import StabilityRecord
 from ccx_cli.runs.answers import KEPT_STABILITY
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.registry import search_from_identity
 from ccx_cli.search.scoring import iou_elsewhere
@@ -124,7 +124,7 @@ def scaled(index: ConceptIndex, bits: int) -> ConceptIndex:
 
 def explainer_of(index: ConceptIndex, search: dict[str, Any]) -> Explainer:
     strategy = search_from_identity(search, len(index.concepts))
-    return Explainer(index, count_data(index), "layer", 2, strategy)
+    return Explainer(index, DataCounts(index), "layer", 2, strategy)
 
 
 def searched_again(
@@ -204,7 +204,7 @@ def test_a_resample_counts_what_a_dataset_of_its_images_counts(
     images = np.array(data.draw(st.lists(st.integers(0, last), min_size=last + 1, max_size=9)))
     found, expected = Resample.of_images(index, images), index.of_images(np.sort(images))
     there = np.searchsorted(index.concepts, expected.concepts)
-    totals = count_data(expected).totals
+    totals = DataCounts(expected).totals
     assert (found.data.totals[np.ix_(there, there)] == totals).all()
     assert found.data.totals.sum() == totals.sum()
 

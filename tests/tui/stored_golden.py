@@ -17,7 +17,7 @@ from ccx_cli.progress import SilentProgress
 from ccx_cli.runs.job import ExplainJob
 from ccx_cli.runs.run import Run
 from ccx_cli.search.beam import BeamSettings, BeamStrategy
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.explanation import Explainer
 from ccx_cli.search.optimum import OptimalStrategy, OptimumSettings
 from ccx_cli.search.strategy import Strategy
@@ -76,7 +76,7 @@ def store_golden(data: Path) -> None:
         }
         run = Run(data / "results" / name, identity)
         run.directory.mkdir(parents=True)
-        explainer = Explainer(index, count_data(index), "layer4", 3, strategy)
+        explainer = Explainer(index, DataCounts(index), "layer4", 3, strategy)
         for unit in (*UNITS, DEAD):
             ranges = find_ranges(maps[unit], method)
             job = ExplainJob(explainer, activations, ranges, run, about)

@@ -27,7 +27,7 @@ from ccx_cli.records.studies import HeuristicOnRangeRecord, HeuristicRecord
 from ccx_cli.render.study_plots import plot_trials
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
 from ccx_cli.search.beam import BeamSettings
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.search.registry import Search
 
 
@@ -89,7 +89,7 @@ def heuristics(options: CompareHeuristicsOptions) -> None:
             cache = shapes_cache(inputs.index_cache)
             build_shapes(index, cache, workers=inputs.workers, progress=progress)
             shapes = load_shapes(index, cache)
-        counts = count_data(index)
+        counts = DataCounts(index)
         searches = {name: compared_search(name, settings, index, counts, shapes) for name in names}
         known = RangeCache(activations, method, progress)
         trials: list[HeuristicOnRangeRecord] = []

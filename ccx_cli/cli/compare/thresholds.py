@@ -29,7 +29,7 @@ from ccx_cli.records.explanation import SOFT
 from ccx_cli.records.studies import ThresholdExplanationRecord
 from ccx_cli.render.study_plots import plot_shares
 from ccx_cli.runs.preparing import prepare_activations, prepare_index
-from ccx_cli.search.counts import count_data
+from ccx_cli.search.counts import DataCounts
 from ccx_cli.study.thresholds import explain_thresholds, share_categories
 
 SHARES, EXPLANATION = "threshold", "explanation"
@@ -77,7 +77,7 @@ def thresholds(options: CompareThresholdsOptions) -> None:
                 chosen,
                 activations.unit,
                 index,
-                count_data(index),
+                DataCounts(index),
                 strategy,
                 workers=inputs.workers,
                 device=inputs.device,
