@@ -89,6 +89,7 @@ class _Units:
         """Return how many units are missing, and what they take one worker, if that is known."""
         missing, total = 0, 0.0
         likes: list[str] = []
+        runs = stored_runs(self.layers[0].roots.results)
         for inputs in self.layers:
             maps = stored_maps(inputs.activations_cache)
             assert maps is not None
@@ -100,7 +101,7 @@ class _Units:
                 return None
             if lacked == 0:
                 continue
-            known = seconds_of_unit(inputs.roots.results, run.key or {}, maps[1:])
+            known = seconds_of_unit(runs, run.key or {}, maps[1:])
             if lacked is None or known is None or not has_size(known[1], maps[1:]):
                 return None
             seconds, like = known

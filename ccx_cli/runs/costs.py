@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
-from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.run import Run
 
 # What the time of a unit depends on, but for where it fires.
@@ -15,9 +13,9 @@ _ALIKE = ("segmentation", "ranges", "search", "split")
 
 
 def seconds_of_unit(
-    results: Path, identity: Mapping[str, Any], map_size: Sequence[int] | None
+    runs: Iterable[Run], identity: Mapping[str, Any], map_size: Sequence[int] | None
 ) -> tuple[float, Run] | None:
-    """Return what a unit took one worker in a run that is like one to be made, and which.
+    """Return what a unit took one worker in that of the runs that is like one to be made, and it.
 
     It has the same labels, ranges and search; the network and the layer may be others. One of maps
     of ``map_size`` is preferred: a unit of large maps can take ten times as long. Of all sessions
@@ -26,7 +24,7 @@ def seconds_of_unit(
     """
     sessions = [
         (has_size(run, map_size), session.units, session.seconds, session.workers or 1, run)
-        for run in stored_runs(results)
+        for run in runs
         if all(run.identity_key.get(part) == identity.get(part) for part in _ALIKE)
         for session in run.sessions
         if session.units and session.seconds and "--dask" not in (session.command or "")

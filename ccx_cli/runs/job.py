@@ -31,6 +31,7 @@ from ccx_cli.records.fields import to_json
 from ccx_cli.records.header import PACKAGES
 from ccx_cli.runs.costs import has_size, seconds_of_unit
 from ccx_cli.runs.inputs import RunInputs
+from ccx_cli.runs.lookup import stored_runs
 from ccx_cli.runs.preparing import Inputs, plan_units, prepare_activations
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import Concepts, Split, part_concepts, prepare_concepts
@@ -260,7 +261,7 @@ def plan_run(
         return step
     is_ready = is_whole(inputs.dataset, inputs.index_cache)
     if not (is_ready and covers(cache, len(inputs.dataset.rows))):
-        known = seconds_of_unit(inputs.roots.results, run.key or {}, map_size)
+        known = seconds_of_unit(stored_runs(inputs.roots.results), run.key or {}, map_size)
         if known is None:
             return step
         seconds, like = known

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ccx_cli.runs.costs import seconds_of_unit
+from ccx_cli.runs.lookup import stored_runs
 
 ALIKE = {"segmentation": "a", "ranges": {"num_clusters": 5}, "search": {"name": "optimal"}}
 
@@ -37,7 +38,7 @@ def test_the_session_of_most_units_on_this_machine(tmp_path: Path) -> None:
     keep(tmp_path, "other-labels", session(1000, 1.0, 4), segmentation="b")
     keep(tmp_path, "split", session(1000, 1.0, 4), split="val")
     keep(tmp_path, "cut-off", {"started": "then"})
-    found = seconds_of_unit(tmp_path, ALIKE, None)
+    found = seconds_of_unit(stored_runs(tmp_path), ALIKE, None)
     assert found is not None
     assert found[0] == pytest.approx(2.0)
     assert found[1].name == "large"
@@ -46,13 +47,16 @@ def test_the_session_of_most_units_on_this_machine(tmp_path: Path) -> None:
 def test_maps_of_one_size_are_preferred(tmp_path: Path) -> None:
     keep(tmp_path, "small", session(10, 60.0, 1))
     keep(tmp_path, "smaller", session(20, 60.0, 1))
-    found = [seconds_of_unit(tmp_path, ALIKE, size) for size in ((5, 7), (7, 7), (7, 5), None)]
+    found = [
+        seconds_of_unit(stored_runs(tmp_path), ALIKE, size)
+        for size in ((5, 7), (7, 7), (7, 5), None)
+    ]
     assert [each and each[0] for each in found] == [6.0, 3.0, 3.0, 3.0]
 
 
 def test_fewer_units_than_workers_take_all_the_time(tmp_path: Path) -> None:
     keep(tmp_path, "one", session(1, 3.0, 8))
-    found = seconds_of_unit(tmp_path, ALIKE, None)
+    found = seconds_of_unit(stored_runs(tmp_path), ALIKE, None)
     assert found is not None
     assert found[0] == pytest.approx(3.0)
-    assert seconds_of_unit(tmp_path, {**ALIKE, "search": {}}, None) is None
+    assert seconds_of_unit(stored_runs(tmp_path), {**ALIKE, "search": {}}, None) is None
