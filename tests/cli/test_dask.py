@@ -27,10 +27,10 @@ from ccx_cli.runs.workers import LostTaskError, SideBySide
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
-    from tests.cli.dask_machines import scheduler_and_worker
+    from tests.cli.dask_machines import scheduler_and_worker, when
 else:
     from command_line import ON_TINY, CommandLine, start
-    from dask_machines import scheduler_and_worker
+    from dask_machines import scheduler_and_worker, when
 
 distributed = pytest.importorskip("distributed")
 dask = pytest.importorskip("dask")
@@ -144,14 +144,7 @@ def _has_processes(group: int) -> bool:
 
 def test_a_scheduler_that_is_gone_is_said(fresh: CommandLine, expected: list[str]) -> None:
     with scheduler_and_worker() as (address, scheduler):
-
-        def kill() -> None:
-            while not fresh.files("results/*/explanations.jsonl"):
-                time.sleep(0.01)
-            scheduler.kill()
-
-        killer = threading.Thread(target=kill)
-        killer.start()
+        killer = when(lambda: fresh.files("results/*/explanations.jsonl"), scheduler.kill)
         done = fresh.explain(*arguments(fresh, address, "--dask-timeout", "5"))
         killer.join()
         assert done.code == 1
@@ -306,6 +299,7 @@ def test_a_result_that_never_comes_holds_no_process_up() -> None:
             assert cluster is not None
             tasks = on_dask.DaskTasks(cluster, dask_worker.describe((), None))
             begun = on_dask._Begun(Future[int](), abs, (1,))
+            tasks.running.append(begun.done)
             task = cluster.client.submit(abs, 1)
             taking = threading.Thread(target=tasks._take, args=(task, begun), daemon=True)
             taking.start()

@@ -6,9 +6,7 @@ import os
 import shutil
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +19,10 @@ from ccx_cli.probe import activation_pieces, activation_shards
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
-    from tests.cli.dask_machines import scheduler_and_worker
+    from tests.cli.dask_machines import scheduler_and_worker, when
 else:
     from command_line import ON_TINY, CommandLine, start
-    from dask_machines import scheduler_and_worker
+    from dask_machines import scheduler_and_worker, when
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
@@ -93,18 +91,6 @@ def taken(data: Path) -> dict[str, bytes]:
 def expected(fresh: CommandLine) -> dict[str, bytes]:
     assert build(fresh).code == 0
     return taken(fresh.data)
-
-
-def when(found: Callable[[], Any], then: Callable[[], None]) -> threading.Thread:
-    def wait() -> None:
-        until = time.monotonic() + 120
-        while not found() and time.monotonic() < until:
-            time.sleep(0.005)
-        then()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
 
 
 def test_caches_are_those_of_one_machine(
