@@ -147,17 +147,29 @@ class Intervention:
         return maps + added.to(maps.dtype)
 
     def _run(self, images: torch.Tensor, replace: Change) -> Any:
-        """Return what the network does where ``replace`` changes the layer's output."""
+        """Return what the network does where ``replace`` changes the last output of the layer."""
+        choice, wanted = self._network.choice, self._network.layer_calls
+        calls = 0
 
         def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls < wanted:
+                return output
             return with_first_tensor(output, replace(first_tensor(output)))
 
         handle = self._layer.register_forward_hook(hook)
         try:
-            with computing(self._network.choice.precision, images.device):
-                return self._network.module(images)
+            with computing(choice.precision, images.device):
+                answer = self._network.module(images)
         finally:
             handle.remove()
+        if calls != wanted:
+            raise CcxError(
+                f"Layer {choice.layer} of {choice.name} does not run as often for these images "
+                f"({calls:,}) as for a blank one ({wanted:,}): explain a layer that does."
+            )
+        return answer
 
     def _can_split(self) -> bool:
         """Try it on two blank images: a path around the layer makes the shapes disagree."""

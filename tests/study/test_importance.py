@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from ccx_cli.concepts.broden import BrodenDataset
+from ccx_cli.errors import CcxError
 from ccx_cli.probe.interventions import Intervention
 from ccx_cli.probe.networks.layouts import MAPS, Layout
 from ccx_cli.probe.networks.loading import Network
@@ -91,17 +93,16 @@ class _Around(nn.Module):
         return scores
 
 
+def _network(module: nn.Module, layer: str, map_shape: tuple[int, int], calls: int = 1) -> Network:
+    choice = replace(golden_classifier("none").choice, layer=layer)
+    layout = Layout(MAPS, 4, map_shape)
+    return Network(choice, module.eval(), torch.device("cpu"), "x", layout, calls)
+
+
 def test_a_path_around_the_layer_is_no_obstacle() -> None:
     torch.manual_seed(0)
-    golden = golden_classifier("none")
-    module = _Around().eval()
-    choice = golden.choice.__class__(
-        **{
-            **{name: getattr(golden.choice, name) for name in golden.choice.__slots__},
-            "layer": "layer",
-        }
-    )
-    network = Network(choice, module, torch.device("cpu"), "x", Layout(MAPS, 4, (112, 112)))
+    module = _Around()
+    network = _network(module, "layer", (112, 112))
     images = torch.rand(3, 3, 224, 224)
     scores = Intervention(network).scores(
         images, lambda output: torch.stack([output, output * 0]), 2
@@ -111,3 +112,47 @@ def test_a_path_around_the_layer_is_no_obstacle() -> None:
     # Convolutions of other batch sizes may sum in another order.
     np.testing.assert_allclose(scores[0], expected, atol=1e-6)
     assert not np.allclose(scores[1], expected, atol=1e-4)
+
+
+class _Shared(nn.Module):
+    """A network that runs its layer at two places, on maps of two sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, 2, 1)
+        self.second = nn.Conv2d(4, 4, 3, 2, 1)
+        self.relu = nn.ReLU()
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, images: torch.Tensor, low: float = 0, high: float = 0) -> torch.Tensor:
+        """Class scores, without what of unit 1 lies between ``low`` and ``high`` at the end."""
+        first = self.relu(self.first(images))
+        last = self.relu(self.second(first)).clone()
+        last[:, 1][(last[:, 1] > low) & (last[:, 1] < high)] = 0
+        scores: torch.Tensor = self.fc(torch.cat([first.mean((2, 3)), last.mean((2, 3))], 1))
+        return scores
+
+
+def test_of_a_layer_that_runs_twice_the_last_output_is_ablated() -> None:
+    torch.manual_seed(0)
+    module = _Shared().requires_grad_(False)
+    network = _network(module, "relu", (56, 56), calls=2)
+    images = torch.rand(3, 3, 224, 224)
+    low, high = 0.05, 10.0
+    ranges = {1: (Range(low, high),)}
+    last = module.relu(module.second(module.relu(module.first(images))))[:, 1]
+    inside = (last > low) & (last < high)
+    assert inside.flatten(1).any(1).all()
+    plain, after = module(images).softmax(1), module(images, low, high).softmax(1)
+    drops = (plain - after).gather(1, plain.argmax(1)[:, None])
+    (unit,) = unit_importance(network, [images], ranges)
+    (cluster,) = cluster_importance(network, [images], ranges)
+    assert unit.images == 3
+    assert unit.drop == pytest.approx(float(drops.mean()), abs=1e-6)
+    assert cluster.zeroed == pytest.approx(float(inside.float().mean()))
+
+
+def test_a_layer_that_runs_more_often_than_on_a_blank_image_is_refused() -> None:
+    network = _network(_Shared(), "relu", (56, 56), calls=1)
+    with pytest.raises(CcxError, match=r"relu .* \(2\) as for a blank one \(1\)"):
+        unit_importance(network, [torch.rand(3, 3, 224, 224)], {1: (Range(0.05, 10.0),)})
