@@ -147,10 +147,10 @@ class ImportanceOptions(PlannedOptions):
 class SimulateOptions(PlannedOptions):
     """Predict activations from the formulas, and correlate them with the real ones.
 
-    At each pixel the prediction is the mean activation of the highest range
-    whose formula holds there; where none holds, the mean of such pixels. Means
-    are of the images searched. A run with --split is measured on the others; any
-    other on the images that its formulas were fitted to.
+    At each pixel the prediction is the mean activation, before upsampling, in the
+    highest range whose formula holds there; where none holds, the mean of such
+    pixels. Means are of the images searched. A run with --split is measured on
+    the others; any other on the images that its formulas were fitted to.
 
     r is the Pearson correlation over pixels, r of images that of the images'
     means; r fitted predicts the mean activation where the same formulas hold.
