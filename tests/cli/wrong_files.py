@@ -574,6 +574,13 @@ IMPORTS = [
         file("names.txt", b"one two"),
     ),
     Wrong(
+        "import voc {data}/datasets/broden1_224/images/tiny . --names names.txt "
+        "--root-datasets new -q",
+        3,
+        ". contains no label PNGs (.png), only .npy, .txt: give another folder, or convert these.",
+        lambda place: (array("0.npy", [[1]])(place), file("names.txt", b"1 cat")(place)),
+    ),
+    Wrong(
         "import imagefolder . --root-datasets new -q",
         3,
         ". contains no photographs (.avif, .bmp, .gif, .heic, .heif, .jfif, .jp2, .jpe, .jpeg, "

@@ -170,11 +170,14 @@ def find_files(folder: Path, suffixes: set[str], what: str) -> list[Path]:
     if not folder.is_dir():
         fault = "is a file" if folder.exists() else "does not exist"
         raise MissingInputError(f"The folder {folder} {fault}: give the folder of the {what}.")
-    found = sorted(path for path in walk_files(folder) if path.suffix.lower() in suffixes)
+    files = sorted(walk_files(folder))
+    found = [path for path in files if path.suffix.lower() in suffixes]
     if not found:
-        raise MissingInputError(
-            f"{folder} contains no {what} ({', '.join(sorted(suffixes))}): give another folder."
-        )
+        others = sorted({path.suffix for path in files if path.suffix})[:3]
+        fault, mend = f"contains no {what} ({', '.join(sorted(suffixes))})", "give another folder"
+        if others:
+            fault, mend = f"{fault}, only {', '.join(others)}", f"{mend}, or convert these"
+        raise MissingInputError(f"{folder} {fault}: {mend}.")
     return found
 
 
