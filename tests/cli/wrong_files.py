@@ -265,6 +265,19 @@ CHECKPOINTS = [
     Wrong(
         "explain --model resnet18 --subset tiny --weights w.pth",
         4,
+        "w.pth is a web page in the place of a checkpoint: download the file itself.",
+        file("w.pth", b"\n<!DOCTYPE html>\n<html>..."),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.safetensors",
+        4,
+        "w.safetensors is a pointer of Git LFS in the place of a checkpoint: download the file "
+        "itself.",
+        file("w.safetensors", b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"),
+    ),
+    Wrong(
+        "explain --model resnet18 --subset tiny --weights w.pth",
+        4,
         "w.pth holds more than weights, it asks for exec, which could run code and is not "
         "read: save the network's `state_dict()` with torch.save and give that file.",
         malicious("w.pth", zipped=True),

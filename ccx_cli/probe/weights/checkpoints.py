@@ -67,6 +67,10 @@ def read_checkpoint(path: Path, option: str = "weights") -> object:
                 f"{path} is {kind}, not a checkpoint of PyTorch: save the network's `state_dict()` "
                 f"with torch.save and give that file with `{option}`."
             ) from error
+        if stand_in := _stand_in(start):
+            raise DamagedDataError(
+                f"{path} is {stand_in} in the place of a checkpoint: download the file itself."
+            ) from error
         raise DamagedDataError(
             f"{path} cannot be read as a checkpoint, it is cut short or of another kind: download "
             f"it again, or give another file with `{option}`."
@@ -81,6 +85,14 @@ def _other_kind(start: bytes) -> str | None:
     if start.startswith(b"\x93NUMPY"):
         return "a NumPy array (.npy)"
     return "an HDF5 file" if start.startswith(b"\x89HDF") else None
+
+
+def _stand_in(start: bytes) -> str | None:
+    """Return what a download left in the place of a file, by its first bytes."""
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS"
+    is_page = start.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return "a web page" if is_page else None
 
 
 def _more_than_weights(path: Path, name: str) -> DamagedDataError:
