@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,12 @@ from ccx_cli.probe.networks.catalog import choose_network
 from ccx_cli.probe.networks.description import NetworkDescription, NetworkRequest
 from ccx_cli.probe.networks.loading import layer_activations, load_network
 from ccx_cli.probe.networks.made_networks import build_own, state_sha256
-from ccx_cli.probe.networks.own_networks import imported_sha256, read_arguments, short_name
+from ccx_cli.probe.networks.own_networks import (
+    find_factory,
+    imported_sha256,
+    read_arguments,
+    short_name,
+)
 from ccx_cli.probe.networks.passes import accepting
 
 SOURCE = '''
@@ -157,7 +163,6 @@ def nets(tmp_path: Path) -> Path:
     (tmp_path / "beside.py").write_text("CHANNELS = 3\n")
     path = tmp_path / "nets.py"
     path.write_text(SOURCE)
-    sys.modules.pop("beside", None)
     return path
 
 
@@ -258,6 +263,39 @@ def test_a_changed_file_is_read_again(nets: Path) -> None:
     nets.write_text(SOURCE.replace("weight, 0.5", "weight, 0.75"))
     assert choice.weights_sha256() != before
     assert float(load_network(choice).module.state_dict()["0.weight"][0, 0]) == 0.75
+
+
+def test_what_the_code_imports_is_read_again_where_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(folder: str, text: str) -> str:
+        (tmp_path / folder / "ownbeside").mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "ownbeside/__init__.py").write_text("")
+        (tmp_path / folder / "ownbeside/size.py").write_text(f"SIZE = {text}\n")
+        lazy = "def lazy():\n    from ownbeside.size import SIZE\n    return SIZE\n"
+        code = f"from ownbeside.size import SIZE\n{lazy}def make():\n    return SIZE\n"
+        (tmp_path / folder / "ownnets.py").write_text(code)
+        return str(tmp_path / folder / "ownnets.py")
+
+    def made(model: str) -> tuple[int, int]:
+        return find_factory(f"{model}:make")(), find_factory(f"{model}:lazy")()
+
+    first, other = write("first", "1"), write("other", "22")
+    assert [made(each) for each in (first, other, first)] == [(1, 1), (22, 22), (1, 1)]
+    write("first", "333")
+    assert [made(each) for each in (first, other)] == [(333, 333), (22, 22)]
+    monkeypatch.chdir(tmp_path / "first")
+    assert made("ownnets") == (333, 333)
+    write("first", "4444")
+    assert made("ownnets") == (4444, 4444)
+
+
+def test_threads_that_import_a_factory_at_once_have_all_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "late.py"
+    path.write_text("import time\ntime.sleep(0.2)\ndef make():\n    return 5\n")
+    with ThreadPoolExecutor(4) as pool:
+        factories = list(pool.map(find_factory, [f"{path}:make"] * 4))
+    assert [factory() for factory in factories] == [5] * 4
 
 
 def test_what_the_code_imports_counts(

@@ -293,7 +293,9 @@ class NetworkDescription:
             # Builds the network, for which it loads torch.
             from ccx_cli.probe.networks.made_networks import made_weights_sha256
 
-            source = source_sha256(self.model) if self.is_own else ""
+            source = ""
+            if self.is_own:
+                source = f"{source_sha256(self.model)} {imported_sha256(self.model)}"
             return made_weights_sha256(
                 self.model, self.model_args, self.seed, self.pretrained, source, self.revision
             )

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from modulefinder import ModuleFinder
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +26,11 @@ from ccx_cli.store.digests import file_digest
 
 _NAME_LENGTH = 60
 _CLASSES = ("num_classes", "n_classes", "nb_classes", "num_labels", "num_outputs")
+_importing = RLock()
+_imported: dict[str, str] = {}
+"""The digests of files beside factories when they were imported."""
+_folders = set[str]()
+"""Folders of users' code in ``sys.path``, the last one first."""
 
 
 def resolve_own(model: str, parameter: str = "model") -> str:
@@ -92,7 +98,10 @@ def source_sha256(model: str, parameter: str = "model") -> str:
 
 
 def imported_sha256(model: str) -> str | None:
-    """Return the SHA-256 of the modules beside a factory's file that it imports, None if none."""
+    """Return the SHA-256 of the modules beside a factory's file that it imports, None if none.
+
+    Those that changed, or are of another folder, are imported again: a worker of a cluster stays.
+    """
     location = model.rpartition(":")[0]
     if location.endswith(".py"):
         path = Path(location)
@@ -105,19 +114,38 @@ def imported_sha256(model: str) -> str | None:
     finder = ModuleFinder(path=[str(root)])
     with suppress(Exception):  # What cannot be parsed is said when it is imported.
         finder.run_script(str(path)) if location.endswith(".py") else finder.import_hook(location)
-    files = {getattr(each, "__file__", None) for each in finder.modules.values()}
-    digests = [
-        (os.path.relpath(file, root), file_digest(Path(file)))
-        for file in sorted(filter(None, files - {str(path)}))
-    ]
-    return hashlib.sha256(repr(digests).encode()).hexdigest() if digests else None
+    finder.modules.pop("__main__", None)
+    files = {name: getattr(each, "__file__", None) for name, each in finder.modules.items()}
+    digests = {file: file_digest(Path(file)) for file in sorted(filter(None, {*files.values()}))}
+    _forget_others(set(files), digests)
+    digests.pop(str(path), None)
+    beside = [(os.path.relpath(file, root), digest) for file, digest in digests.items()]
+    return hashlib.sha256(repr(beside).encode()).hexdigest() if beside else None
+
+
+def _forget_others(names: set[str], digests: dict[str, str]) -> None:
+    """Forget modules if one of them was imported from other files beside factories than these."""
+    with _importing:
+        files = {name: getattr(sys.modules.get(name), "__file__", None) or "" for name in names}
+        known = {*files.values()} & {*_imported}
+        is_other = any(_imported[file] != digests.get(file) for file in known)
+        _imported.update(digests)
+        if is_other:
+            for name in names:
+                if files[name] in _imported:
+                    del sys.modules[name]
+            importlib.invalidate_caches()
 
 
 def find_factory(model: str, parameter: str = "model") -> Callable[..., Any]:
     """Import a factory; raises as ``build_own`` does."""
     location, _, factory = model.rpartition(":")
-    load = _import_file if location.endswith(".py") else _import_module
-    module = load(model, location, parameter)
+    with _importing:
+        if location.endswith(".py"):
+            module = _import_file(model, location, parameter)
+        else:
+            imported_sha256(model)
+            module = _import_module(model, location, parameter)
     found = getattr(module, factory, None)
     if not callable(found):
         what = "is no callable" if hasattr(module, factory) else "is not there"
@@ -138,11 +166,11 @@ def classes_parameter(model: str) -> str | None:
 
 
 def _import_file(model: str, location: str, parameter: str) -> ModuleType:
-    digest = hashlib.sha256(f"{location} {source_sha256(model, parameter)}".encode()).hexdigest()
-    name = f"ccx_own_{digest[:16]}"
+    code = f"{location} {source_sha256(model, parameter)} {imported_sha256(model)}"
+    name = f"ccx_own_{hashlib.sha256(code.encode()).hexdigest()[:16]}"
+    look_in(str(Path(location).parent))
     if name in sys.modules:
         return sys.modules[name]
-    look_in(str(Path(location).parent))
     spec = importlib.util.spec_from_file_location(name, location)
     if spec is None or spec.loader is None:
         raise DamagedDataError(
@@ -189,8 +217,13 @@ def _imports(model: str, parameter: str) -> Iterator[None]:
 
 def look_in(folder: str) -> None:
     """Let imports find what lies beside the user's code, after everything that is installed."""
-    if folder not in sys.path:
-        sys.path.append(folder)
+    if folder in _folders:
+        sys.path.remove(folder)
+    elif folder in sys.path:
+        return
+    _folders.add(folder)
+    first = next((at for at, each in enumerate(sys.path) if each in _folders), len(sys.path))
+    sys.path.insert(first, folder)
 
 
 def raised(error: BaseException) -> str:
