@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import cache
@@ -39,8 +40,12 @@ class Worker(msgspec.Struct, frozen=True):
     fault: str | None = None
 
 
-def describe(files: tuple[Path, ...], check: Check | None) -> Worker:
-    """Return, here or on a worker, what it is."""
+def describe(
+    files: tuple[Path, ...], check: Check | None, dask_worker: Any | None = None
+) -> Worker:
+    """Return, here or on a worker, what it is; Dask gives ``dask_worker`` there."""
+    if dask_worker is not None:
+        _take_tasks(dask_worker)
     found = [(path, file_digest(path) if path.is_file() else None) for path in files]
     fault = None
     try:
@@ -92,7 +97,7 @@ def work(
     arguments: tuple[Any, ...],
 ) -> T:
     """Do a task on a worker, which may have come after the others were looked at."""
-    _keep_freed_memory()
+    _manage_memory()
     _now.command = command
     if (expected, check) not in _fit:
         told = describe(tuple(path for path, _ in expected.files), check)
@@ -110,17 +115,30 @@ def work(
 
 def work_ahead(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     """Do on a worker what it keeps for later tasks."""
-    _keep_freed_memory()
+    _manage_memory()
     function(*arguments)
 
 
-@cache
-def _keep_freed_memory() -> None:
-    """Have glibc keep what arrays of up to 32 MiB leave, as it learns to by itself.
+def _take_tasks(dask_worker: Any) -> None:
+    """Have a worker begin tasks until Dask ends it, at 95% of the memory that it may take.
 
-    Dask's setting for workers, MALLOC_TRIM_THRESHOLD_, ends the learning: each array of 128 KiB or
-    more would be asked of the system again, page by page.
+    Above 80%, Dask has it wait for memory to be freed: what is kept for later tasks never is, and
+    the command waited without end.
     """
+    dask_worker.memory_manager.memory_pause_fraction = math.inf
+
+
+@cache
+def _manage_memory() -> None:
+    """Have the worker take tasks, and glibc keep what arrays of up to 32 MiB leave.
+
+    It learns that by itself, but Dask's setting for workers, MALLOC_TRIM_THRESHOLD_, ends the
+    learning: each array of 128 KiB or more would be asked of the system again, page by page.
+    """
+    with suppress(ImportError, ValueError):  # This is no worker.
+        from distributed import get_worker
+
+        _take_tasks(get_worker())
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, 32 << 20)

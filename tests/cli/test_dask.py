@@ -346,6 +346,16 @@ def exhausted(work: SideBySide[int, None]) -> None:
         work.ended()
 
 
+def test_a_worker_that_keeps_much_memory_takes_tasks() -> None:
+    with (
+        dask.config.set({"distributed.worker.memory.pause": 0.0001}),
+        on_dask.dask_cluster("local:1", 60, SilentProgress()) as cluster,
+    ):
+        assert cluster is not None
+        with cluster.tasks() as tasks:
+            assert tasks.begin(abs, -3).result(timeout=20) == 3
+
+
 def test_results_that_are_fetched_slowly_at_once_all_arrive(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
