@@ -10,10 +10,11 @@ import logging
 import secrets
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Lock
@@ -30,7 +31,7 @@ T = TypeVar("T")
 LOCAL = "local:"
 _NAMED = 3
 _TRIED = 3
-"""Tasks that end workers, alone, until no more are tried if none is done."""
+"""Tasks of a function that end workers, alone, until no more are tried if none is done."""
 _SECONDS = 1.0
 """Between looks at a cluster that has done nothing since."""
 _LOCAL_SETTINGS = {
@@ -252,12 +253,11 @@ class DaskCluster:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A task whose result is awaited; ``is_alone`` while no other is at the workers."""
+    """A task whose result is awaited."""
 
     done: Future[Any]
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    is_alone: bool = False
 
 
 @dataclass(slots=True)
@@ -274,9 +274,12 @@ class DaskTasks:
     check: Check | None = None
     running: list[Future[Any]] = field(default_factory=list)
     suspected: list[_Begun] = field(default_factory=list)
+    alone: _Begun | None = None
+    """The suspected task that was begun again, unless others were since."""
     lock: Lock = field(default_factory=Lock)
-    lost: int = 0
-    are_any_done: bool = False
+    lost: Counter[Callable[..., Any]] = field(default_factory=Counter)
+    done: set[Callable[..., Any]] = field(default_factory=set)
+    """The functions of which a task is done."""
 
     @property
     def count(self) -> int:
@@ -284,9 +287,14 @@ class DaskTasks:
         return self.cluster.count()
 
     def begin(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Begin a function of a module; its future raises ``LostTaskError`` where workers end."""
+        """Begin a function of a module; its future raises ``LostTaskError`` where workers end.
+
+        It raises another ``CcxError`` if all tasks of this function that were tried end workers.
+        """
         done: Future[T] = Future()
-        self._submit(_Begun(done, function, arguments))
+        with self.lock:
+            self.alone = None
+            self._submit(_Begun(done, function, arguments))
         return done
 
     def _submit(self, begun: _Begun) -> None:
@@ -308,14 +316,11 @@ class DaskTasks:
 
         try:
             found = self._result(task)
-            self.are_any_done = True
+            self.done.add(begun.function)
             begun.done.set_result(found)
         except KilledWorker:
-            if begun.is_alone:
-                self.lost += 1
-                begun.done.set_exception(
-                    LostTaskError("A task ended the Dask workers that took it, again and again.")
-                )
+            if begun is self.alone:
+                begun.done.set_exception(self._lost(begun.function))
             else:
                 self.suspected.append(begun)
         except CancelledError:
@@ -323,6 +328,17 @@ class DaskTasks:
         except Exception as error:
             begun.done.set_exception(error)
         self.running.remove(begun.done)
+
+    def _lost(self, function: Callable[..., Any]) -> CcxError:
+        """Return the error of a task that ended workers alone."""
+        self.lost[function] += 1
+        lost = self.lost[function]
+        if lost < _TRIED or function in self.done:
+            return LostTaskError("A task ended the Dask workers that took it, again and again.")
+        return CcxError(
+            f"Each of {lost} tasks ended the Dask workers that took it, again and again, "
+            "and none is done: see their logs, and whether they have the memory."
+        )
 
     def _result(self, task: Any) -> Any:
         """Return what a task found; ``CancelledError`` once the client is closed.
@@ -340,14 +356,10 @@ class DaskTasks:
         return fetched.result()
 
     def wait(self, begun: Collection[Future[Any]]) -> None:
-        """Wait until one of the tasks is done; CcxError if all that were tried end workers."""
+        """Wait until one of the tasks is done."""
         while not wait(begun, timeout=_SECONDS, return_when=FIRST_COMPLETED).done:
             self.cluster.look()
             with self.lock:
                 if self.suspected and not self.running:
-                    self._submit(replace(self.suspected.pop(0), is_alone=True))
-        if self.lost >= _TRIED and not self.are_any_done:
-            raise CcxError(
-                f"Each of {self.lost} tasks ended the Dask workers that took it, again and again, "
-                "and none is done: see their logs, and whether they have the memory."
-            )
+                    self.alone = self.suspected.pop(0)
+                    self._submit(self.alone)

@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ import pytest
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs import dask_worker, on_dask, units_on_dask
-from ccx_cli.runs.workers import LostTaskError, SideBySide
+from ccx_cli.runs.workers import LostTaskError, side_by_side
 
 if TYPE_CHECKING:
     from tests.cli.command_line import ON_TINY, CommandLine, start
@@ -336,14 +337,31 @@ def test_a_task_that_waited_behind_one_that_ends_workers_is_done(
 
 
 def test_where_every_task_ends_workers_not_all_are_tried(one_worker: on_dask.DaskTasks) -> None:
-    work = SideBySide(range(1000), lambda _: one_worker.begin(end), one_worker)
+    assert one_worker.begin(abs, -3).result(timeout=20) == 3
+    work = side_by_side(range(1000), lambda _: one_worker.begin(end), one_worker, str)
     with pytest.raises(CcxError, match="Each of 3 tasks ended the Dask workers"):
-        exhausted(work)
+        list(work)
 
 
-def exhausted(work: SideBySide[int, None]) -> None:
-    while not work.is_done:
-        work.ended()
+def test_a_task_is_not_alone_while_another_was_begun_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(self: on_dask.DaskTasks, task: Any) -> None:
+        raise distributed.scheduler.KilledWorker("task", None, 0)
+
+    monkeypatch.setattr(on_dask.DaskTasks, "_result", killed)
+    client: Any = MagicMock(status="running")
+    cluster = on_dask.DaskCluster(client, "tcp://a:1", 1, SilentProgress())
+    tasks = on_dask.DaskTasks(cluster, dask_worker.describe((), None))
+    begun = on_dask._Begun(Future[None](), end, ())
+    tasks.alone = begun
+    tasks.running.append(begun.done)
+    tasks.begin(abs, -3)
+    tasks._take(None, begun)
+    assert (tasks.suspected, begun.done.done()) == ([begun], False)
+    tasks.alone = begun
+    tasks.running.append(begun.done)
+    tasks._take(None, begun)
+    with pytest.raises(LostTaskError):
+        begun.done.result(timeout=0)
 
 
 def test_a_worker_that_keeps_much_memory_takes_tasks() -> None:
