@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
 from ccx_cli.render.wording import network_text
 from ccx_cli.runs.methods.labels import data_text
 from ccx_cli.runs.methods.network import source_text
-from ccx_cli.runs.methods.search import largest
+from ccx_cli.runs.methods.search import objective_text, space_text
 from ccx_cli.runs.methods.studies import chance_sentences, cited_in, stability_sentences
 from ccx_cli.runs.references import Reference, references_of
 from ccx_cli.runs.run import Run
@@ -137,14 +137,16 @@ def origin_text(run: Run) -> str:
 def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: float) -> list[str]:
     """Say how formulas were chosen, and for how many it is proven that none scores higher."""
     found = [record for record in records if record.formula is not None]
-    objective, split = run.identity.search.objective, run.about.split
+    search, split = run.identity.search, run.about.split
     best = [record.by_length[-1] if record.by_length else record for record in found]
     shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
     said = []
     if split is not None:
         said.append(f"Formulas and their scores are of the images marked {escaped(split)}.")
-    if objective is not UNSET:
-        said.append(f"Formulas were searched for the {largest(objective).rstrip(',')}.")
+    if search.objective is not UNSET or search.length_penalty not in (UNSET, 1):
+        said.append(f"Formulas were searched for the {objective_text(search)}.")
+    if search.objective in SOFT:
+        said.append("The range of a unit is its highest.")
     if shorter:
         score = "IoU" if all(record.objective is UNSET for record in records) else "score"
         said.append(
@@ -152,13 +154,13 @@ def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: f
             f"one's ({shorter} of {len(found)} are shorter than it)."
         )
     proven = sum(one.proven is True for one in best)
-    space = "left chains"
-    if run.identity.search.length is not UNSET:
-        space = f"left chains of up to {run.identity.search.length} concepts"
-    scores = f"that no formula of the search space, {space}, scores higher"
+    scores = f"that no formula of the search space, {space_text(run)}, scores higher"
     scores += " than that best one" if shorter else ""
     if proven:
-        some = "every range" if proven == len(found) else f"{proven} of {len(found)} ranges"
+        searched = "unit" if search.objective in SOFT else "range"
+        some = f"{proven} of {len(found)} {searched}s"
+        if proven == len(found):
+            some = f"every {searched}"
         said.append(f"For {some} it is proven {scores}.")
     elif found:
         said.append(f"It is not proven {scores}.")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from ccx_cli.concepts.color_rules import COLOR_RULE
@@ -269,13 +270,31 @@ def test_how_an_import_named_colors_is_said(fresh: CommandLine) -> None:
     assert "Colors were named" not in fresh("info", "--methods").out
 
 
-def test_a_search_on_a_split_is_said_to_be_one(fresh: CommandLine) -> None:
+@pytest.mark.parametrize(
+    ("clusters", "ranges"),
+    [
+        ("2", "activations of each unit on those images were cut"),
+        ("1", "over those images exceeds"),
+    ],
+)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_search_on_a_split_is_said_to_be_one(
+    fresh: CommandLine, tmp_path: Path, clusters: str, ranges: str, is_given: bool
+) -> None:
     index = fresh.file("datasets/broden1_224/index.csv")
     index.write_text(index.read_text("utf-8").replace(",val,", ",train,", 3), "utf-8")
-    assert fresh.explain("--units", "0", "--split", "train", "-q").code == 0
+    words = ["--units", "0", "--split", "train", "--num-clusters", clusters, "-q"]
+    if is_given:
+        images = index.read_text("utf-8").count("\n") - 1
+        np.save(tmp_path / "given.npy", np.random.default_rng(0).random((images, 2, 4, 4)))
+        given = ["--activations", str(tmp_path / "given.npy"), "--activations-axes", "images-first"]
+        assert fresh("explain", *words, *given, "--subset", "tiny").code == 0
+    else:
+        assert fresh.explain(*words).code == 0
     text = fresh("info", "--methods").out
     assert "searched on the images marked train and scored on the others" in text
     assert "whose pixels over those images have the largest" in text
+    assert ranges in text
 
 
 def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:

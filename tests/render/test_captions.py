@@ -94,12 +94,47 @@ def test_it_is_said_what_is_largest_where_that_is_not_the_iou(run: Run) -> None:
         replace(record, by_length=_level("a OR b", proven=True), objective="pearson")
         for record in _records(run)
     ]
-    first, second, _ = proof_sentences(Run(run.directory), records, 0.01)
+    first, range_, second, proof = proof_sentences(Run(run.directory), records, 0.01)
+    assert range_ == "The range of a unit is its highest."
+    assert proof.startswith("For every unit it is proven")
     assert first == (
         "Formulas were searched for the largest Pearson correlation with the unit's activation at "
         "every pixel."
     )
     assert second.startswith("Formulas are the shortest whose score is within 1\\% of")
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"length": 1}, "space, single concepts, scores"),
+        (
+            {"length": 2, "space": {"operators": ["OR", "AND"], "mask": "a0"}},
+            "space, left chains of up to 2 concepts, 2 of which were allowed, joined by OR and "
+            "AND, scores",
+        ),
+        (
+            {"objective": "mcc", "min_coverage": 0.01},
+            "concepts, that cover at least a share of 0.01 of the hits, scores",
+        ),
+        (
+            {"length_penalty": 0.9},
+            "searched for the largest intersection over union (IoU) with its hits, the pixels in "
+            "range, times 0.9 for every concept after the first.",
+        ),
+    ],
+)
+def test_it_is_said_what_no_formula_of_which_space_scores_higher_by(
+    run: Run, search: dict[str, object], said: str
+) -> None:
+    header = json.loads((run.directory / "header.json").read_text())
+    header["identity"]["search"] |= search
+    header["about"]["concepts"] = 4
+    (run.directory / "header.json").write_text(json.dumps(header))
+    records = [
+        replace(record, by_length=_level(record.formula, proven=True)) for record in _records(run)
+    ]
+    assert said in " ".join(proof_sentences(Run(run.directory), records, 0.01))
 
 
 def test_it_is_said_which_images_a_run_of_a_split_is_scored_on(run: Run) -> None:

@@ -54,7 +54,7 @@ def source_text(run: Run, cite: Cite, quote: Quote) -> str:
 
 
 def network_input(run: Run, quote: Quote) -> Iterator[str]:
-    """Say what entered the network, and which images were searched."""
+    """Say what entered the network."""
     about = run.about
     if about.given is not None or about.input_size is None:
         return
@@ -71,8 +71,3 @@ def network_input(run: Run, quote: Quote) -> Iterator[str]:
         f"Images entered the network at {height} x {width} pixels, normalized with mean ({mean}) "
         f"and standard deviation ({std}).{computed}"
     )
-    if about.split:
-        yield (
-            f"Formulas were searched on the images marked {quote(about.split)} and scored on "
-            "the others as well."
-        )

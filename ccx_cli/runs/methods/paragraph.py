@@ -12,7 +12,7 @@ from ccx_cli.probe.networks.libraries import library_of
 from ccx_cli.records.header import PACKAGES, Session
 from ccx_cli.runs.methods.labels import annotation, colors, data_text, tables
 from ccx_cli.runs.methods.network import network_input, source_text
-from ccx_cli.runs.methods.search import search_sentences
+from ccx_cli.runs.methods.search import search_sentences, searched_images
 from ccx_cli.runs.methods.studies import cited_in, study_sentences
 from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.references import (
@@ -70,6 +70,7 @@ def _paragraph(run: Run, cite: Cite, quote: Quote) -> str:
             *tables(run, quote),
             *colors(run),
             *network_input(run, quote),
+            *searched_images(run, quote),
             *_ranges(run, cite),
             _pixels(run),
             *search_sentences(run, cite),
@@ -109,6 +110,7 @@ def _method(run: Run, cite: Cite) -> str:
 
 def _ranges(run: Run, cite: Cite) -> Iterator[str]:
     found = run.identity.ranges
+    split = run.about.split
     if found.by_hand is not UNSET:
         spans = ", ".join(
             f"({_end(lower, '-')}, {_end(upper, '')})" for lower, upper in found.by_hand
@@ -117,7 +119,8 @@ def _ranges(run: Run, cite: Cite) -> Iterator[str]:
     elif found.num_clusters == 1:
         yield (
             "The range of activation of a unit is what exceeds the threshold that a share of "
-            f"{known(found.quantile, 'quantile'):g} of its activations over the dataset exceeds."
+            f"{known(found.quantile, 'quantile'):g} of its activations over "
+            f"{'those images' if split else 'the dataset'} exceeds."
         )
     else:
         clustering = clustering_of(run.identity)
@@ -125,7 +128,8 @@ def _ranges(run: Run, cite: Cite) -> Iterator[str]:
         if known(found.kmeans, "kind of k-means") == "sklearn":
             how = f"scikit-learn's k-means with {found.n_init} starts"
         yield (
-            f"The activations of each unit were cut into {found.num_clusters} ranges by {how}"
+            f"The activations of each unit{' on those images' if split else ''} were cut into "
+            f"{found.num_clusters} ranges by {how}"
             f"{'' if clustering is None else f' {cite(clustering)}'}, zeros left out where no "
             "activation of the unit is negative."
         )

@@ -8,26 +8,32 @@ from msgspec import UNSET, UnsetType
 
 from ccx_cli.design import listed
 from ccx_cli.records.explanation import SOFT
-from ccx_cli.runs.methods.words import Cite, known
+from ccx_cli.records.header import SearchIdentity
+from ccx_cli.runs.methods.words import Cite, Quote, known
 from ccx_cli.runs.provenance import space_of
 from ccx_cli.runs.references import search_reference
 from ccx_cli.runs.run import Run
 from ccx_cli.search.registry import search_named
 from ccx_cli.search.space import PROVEN_LENGTH
 
+_OPERATORS = ["OR", "AND", "AND NOT"]
 _PROVEN = "it is proven that no other formula of this search space scores higher"
+
+
+def searched_images(run: Run, quote: Quote) -> Iterator[str]:
+    """Say which images were searched, if not all."""
+    if run.about.split:
+        yield (
+            f"Formulas were searched on the images marked {quote(run.about.split)} and scored on "
+            "the others as well."
+        )
 
 
 def search_sentences(run: Run, cite: Cite) -> Iterator[str]:
     """Say what was searched for, how, and what is proven of it."""
     search = run.identity.search
-    space = space_of(run)
-    operators = ["OR", "AND", "AND NOT"]
-    limited = ""
-    if space is not None:
-        operators = [operator.name.replace("_", " ") for operator in space.operators]
-        if len(space.concepts) < (run.about.concepts or 0):
-            limited = f", {len(space.concepts):,} of which were allowed,"
+    operators, limited = _allowed(run)
+    limited += "," if limited else ""
     length = known(search.length, "length")
     if length == 1:
         wanted = f"the concept{limited}"
@@ -46,17 +52,56 @@ def search_sentences(run: Run, cite: Cite) -> Iterator[str]:
     searched = "unit" if soft else "range"
     yield f"For each {searched} we searched for {wanted} whose pixels over {over} have the"
     yield largest(search.objective)
-    if search.min_coverage not in (UNSET, 0):
-        covered = "the activation" if soft else "the hits"
-        yield f"among those that cover at least a share of {search.min_coverage:g} of {covered},"
-    if search.length_penalty not in (UNSET, 1):
-        yield f"times {search.length_penalty:g} for every concept after the first,"
+    yield from (f"among those {words}," for words in _covering(search))
+    yield from (f"{words}," for words in _penalized(search))
     yield from _how(run, cite, searched)
     if soft:
         yield (
             "Activations were scaled to at most 1 and rounded to multiples of 1/1048576. IoU, lift "
             "and MCC are of the hits of the unit's highest range."
         )
+
+
+def objective_text(search: SearchIdentity) -> str:
+    """Say what was maximized, with the penalty on length if there was one."""
+    return " ".join([largest(search.objective), *_penalized(search)]).rstrip(",")
+
+
+def space_text(run: Run) -> str:
+    """Say of which formulas it is proven, where it is, that none scores higher."""
+    search = run.identity.search
+    operators, limited = _allowed(run)
+    space = "left chains"
+    if search.length == 1:
+        space = "single concepts"
+    elif search.length is not UNSET:
+        space += f" of up to {search.length} concepts"
+    parts = [space + limited]
+    if operators != _OPERATORS and search.length != 1:
+        parts.append(f"joined by {listed(operators)}")
+    return ", ".join([*parts, *_covering(search)])
+
+
+def _allowed(run: Run) -> tuple[list[str], str]:
+    """Return the operators that formulas could have, and how many concepts, if not all."""
+    space = space_of(run)
+    if space is None:
+        return _OPERATORS, ""
+    operators = [operator.name.replace("_", " ") for operator in space.operators]
+    if len(space.concepts) == run.about.concepts:
+        return operators, ""
+    return operators, f", {len(space.concepts):,} of which were allowed"
+
+
+def _covering(search: SearchIdentity) -> Iterator[str]:
+    if search.min_coverage not in (UNSET, 0):
+        covered = "the activation" if search.objective in SOFT else "the hits"
+        yield f"that cover at least a share of {search.min_coverage:g} of {covered}"
+
+
+def _penalized(search: SearchIdentity) -> Iterator[str]:
+    if search.length_penalty not in (UNSET, 1):
+        yield f"times {search.length_penalty:g} for every concept after the first"
 
 
 def largest(objective: str | UnsetType) -> str:
