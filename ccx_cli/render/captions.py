@@ -10,7 +10,7 @@ from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.records.metrics import ChanceCount
 from ccx_cli.render.figure_files import Drawing, Kind
 from ccx_cli.render.latex import cited, escaped
-from ccx_cli.render.wording import network_text
+from ccx_cli.render.wording import best_of, network_text
 from ccx_cli.runs.methods.labels import data_text
 from ccx_cli.runs.methods.network import source_text
 from ccx_cli.runs.methods.search import objective_text, space_text
@@ -138,7 +138,7 @@ def proof_sentences(run: Run, records: Sequence[ExplanationRecord], tolerance: f
     """Say how formulas were chosen, and for how many it is proven that none scores higher."""
     found = [record for record in records if record.formula is not None]
     search, split = run.identity.search, run.about.split
-    best = [record.by_length[-1] if record.by_length else record for record in found]
+    best = [best_of(record) for record in found]
     shorter = sum(one.formula != shown.formula for one, shown in zip(best, found, strict=True))
     said = []
     if split is not None:

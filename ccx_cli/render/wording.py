@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ccx_cli import design
 from ccx_cli.errors import CcxError
-from ccx_cli.records.explanation import ExplanationRecord
+from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
 from ccx_cli.records.header import Header, model_name, weights_text
 from ccx_cli.runs.findings import short_names, short_text, simplified
 from ccx_cli.runs.inputs import RunInputs
@@ -56,12 +56,21 @@ def worth_text(record: ExplanationRecord) -> str:
     return " · ".join(measures)
 
 
+def best_of(record: ExplanationRecord) -> ExplanationRecord | BestOfLength:
+    """Return the best formula of a range, of which a simpler one may be shown.
+
+    With a length penalty, a longer formula may have a higher IoU than the best one, which says
+    itself whether it is proven; a simpler one that is shown in its place does not.
+    """
+    return record.by_length[-1] if record.by_length and record.proven is UNSET else record
+
+
 def proof_text(record: ExplanationRecord) -> str:
     """Return whether it is proven that no formula scores higher, or how near the best it is."""
     if record.formula is None:
         return ""
-    best = record.by_length[-1] if record.by_length else None
-    if best is not None and best.formula != record.formula:
+    best = best_of(record)
+    if best.formula != record.formula:
         proof = design.PROVEN if best.proven else design.NOT_PROVEN
         return f"the best of {best.length} concepts has {design.iou(best.iou)} ({proof})"
     if record.proven is True:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ccx_cli.records.explanation import BestOfLength, ExplanationRecord
@@ -13,6 +14,7 @@ from ccx_cli.render import captions
 from ccx_cli.render.captions import caption_of, proof_sentences, table_caption
 from ccx_cli.render.figure_files import Drawing, FileType, Kind
 from ccx_cli.render.style import Style
+from ccx_cli.render.wording import proof_text
 from ccx_cli.runs.references import BOOTSTRAP, PERMUTATION_TEST
 from ccx_cli.runs.run import Run
 from ccx_cli.study.unit_images import Show
@@ -72,10 +74,15 @@ def _records(run: Run) -> list[ExplanationRecord]:
     return [record for record in run.records if record.range is not None][:4]
 
 
+def _simpler(run: Run) -> list[ExplanationRecord]:
+    levels = _level("a OR b", proven=True)
+    return [replace(record, by_length=levels, proven=UNSET) for record in _records(run)]
+
+
 def test_it_is_said_what_is_proven(run: Run) -> None:
     def said(*proven: bool) -> str:
         records = [
-            replace(record, by_length=_level(record.formula, proven=each))
+            replace(record, by_length=_level(record.formula, proven=each), proven=each)
             for record, each in zip(_records(run), proven, strict=True)
         ]
         return " ".join(proof_sentences(run, records, 0.01))
@@ -90,10 +97,7 @@ def test_it_is_said_what_is_largest_where_that_is_not_the_iou(run: Run) -> None:
     header = json.loads((run.directory / "header.json").read_text())
     header["identity"]["search"]["objective"] = "pearson"
     (run.directory / "header.json").write_text(json.dumps(header))
-    records = [
-        replace(record, by_length=_level("a OR b", proven=True), objective="pearson")
-        for record in _records(run)
-    ]
+    records = [replace(record, objective="pearson") for record in _simpler(run)]
     first, range_, second, proof = proof_sentences(Run(run.directory), records, 0.01)
     assert range_ == "The range of a unit is its highest."
     assert proof.startswith("For every unit it is proven")
@@ -149,13 +153,20 @@ def test_it_is_said_which_images_a_run_of_a_split_is_scored_on(run: Run) -> None
 
 
 def test_it_is_said_that_simpler_formulas_are_not_the_best(run: Run) -> None:
-    records = [replace(record, by_length=_level("a OR b", proven=True)) for record in _records(run)]
-    first, second = proof_sentences(run, records, 0.01)
+    first, second = proof_sentences(run, _simpler(run), 0.01)
     assert first == (
         "Formulas are the shortest whose IoU is within 1\\% of the best one's (4 of 4 are shorter "
         "than it)."
     )
     assert second.endswith("scores higher than that best one.")
+
+
+def test_a_formula_that_a_penalty_kept_from_longer_ones_is_the_best(run: Run) -> None:
+    levels = _level("(a OR b) OR c", proven=True)
+    records = [replace(record, by_length=levels, proven=True) for record in _records(run)]
+    (said,) = proof_sentences(run, records, 0.01)
+    assert said.endswith("scores higher.")
+    assert proof_text(records[0]) == "proven over the search space"
 
 
 def test_a_table_names_what_it_measures_and_cites_what_was_used(run: Run) -> None:
