@@ -10,10 +10,9 @@ from ccx_cli.cli.output_files import check_plot
 from ccx_cli.cli.stored import open_stored
 from ccx_cli.errors import UsageError
 from ccx_cli.probe.images import image_batches
-from ccx_cli.probe.interventions import class_scores
+from ccx_cli.probe.interventions import check_scores
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.probe.networks.loading import load_network
-from ccx_cli.probe.networks.passes import blank_images
 from ccx_cli.probe.sparse_maps import dense_maps
 from ccx_cli.records.studies import RoleRecord
 from ccx_cli.render.study_plots import plot_roles
@@ -52,7 +51,7 @@ def roles(options: RolesOptions) -> None:
             )
         activations = opened.activations
         network = load_network(choice, options.passes.device)
-        class_scores(network, blank_images(choice, network.device)[0])  # It is a classifier.
+        check_scores(network)
         weights = head_weights(network)
         if names is not None and len(names) != len(weights):
             raise UsageError(

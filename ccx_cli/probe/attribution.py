@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ccx_cli.errors import UsageError
-from ccx_cli.probe.interventions import scores_of
+from ccx_cli.probe.interventions import check_scores, put, scores_of, works_in_place
 from ccx_cli.probe.networks.devices import computing
-from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
+from ccx_cli.probe.networks.layouts import first_tensor
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.networks.passes import accepting
 from ccx_cli.progress import Progress
@@ -31,23 +31,26 @@ def unit_importance(
     the layer.
     """
     network.check_decoder("Importance")
+    if network.choice.is_own:
+        check_scores(network)
+    in_place = works_in_place(network)
     total = torch.zeros(network.units, dtype=torch.float64)
     with progress.task("Importance of the units", n_images) as task:
         for images in batches:
-            total += _of_images(network, images).sum(0).cpu()
+            total += _of_images(network, images, in_place=in_place).sum(0).cpu()
             task.advance(len(images))
     mean: NDArray[np.float64] = (total / n_images).numpy()
     return mean
 
 
-def _of_images(network: Network, images: torch.Tensor) -> torch.Tensor:
+def _of_images(network: Network, images: torch.Tensor, *, in_place: bool) -> torch.Tensor:
     """Return the absolute value of every unit's effect, ``(n_images, n_units)`` float64."""
     outputs: list[torch.Tensor] = []
 
     def hold(_layer: Any, _inputs: Any, output: Any) -> Any:
         outputs.append(first_tensor(output).detach().requires_grad_())
         # A copy: what comes next may change it in place.
-        return with_first_tensor(output, outputs[-1].clone())
+        return put(output, outputs[-1].clone(), in_place=in_place)
 
     layer = network.module.get_submodule(network.choice.layer)
     handle = layer.register_forward_hook(hold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from ccx_cli.errors import CcxError, UsageError
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.layouts import first_tensor, with_first_tensor
 from ccx_cli.probe.networks.loading import Network, activations_and_answer
-from ccx_cli.probe.networks.passes import accepting, blank_images
+from ccx_cli.probe.networks.passes import accepting, alike, blank_images, noise_images
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -32,12 +33,78 @@ def activations_and_scores(
 
 
 def has_classes(network: Network) -> bool:
-    """Tell whether the network gives class scores, as a blank image shows."""
+    """Tell whether the network gives class scores, which it must give each image by itself."""
     try:
-        class_scores(network, blank_images(network.choice, network.device)[0])
+        check_scores(network)
     except UsageError:
         return False
     return True
+
+
+def check_scores(network: Network) -> None:
+    """Refuse a network without class scores; one of the user's own, if others come with others.
+
+    UsageError if there are none, CcxError if those of an image depend on chance or its batch.
+    """
+    choice = network.choice
+    if not choice.is_own:
+        class_scores(network, blank_images(choice, network.device)[0])
+        return
+    images = noise_images(choice, network.device)
+    alone, again = class_scores(network, images[:1]), class_scores(network, images[:1])
+    with suppress(CcxError):  # It may take one image at a time.
+        again = class_scores(network, images)[:1]
+    if not alike(alone, again):
+        raise CcxError(
+            f"{choice.name} gives an image other class scores at another forward pass, or with "
+            "other images in its batch: leave out what draws random numbers, such as dropout "
+            "without `training=self.training`, or computes over a batch, such as batch "
+            "normalization without running statistics."
+        )
+
+
+def are_probabilities(scores: Any) -> bool:
+    """Tell whether what a network gives for its classes, in the last axis, went through softmax."""
+    return bool((scores >= 0).all()) and bool((abs(scores.sum(-1) - 1) < 1e-3).all())
+
+
+def works_in_place(network: Network) -> bool:
+    """Tell whether the layer writes its output over its input, which others may go on with."""
+    found = False
+    before: list[tuple[torch.Tensor, int]] = []
+
+    def begin(_layer: Any, inputs: tuple[Any, ...]) -> None:
+        before[:] = [(each, each._version) for each in inputs if isinstance(each, torch.Tensor)]
+
+    def end(_layer: Any, _inputs: Any, output: Any) -> None:
+        nonlocal found
+        written = {each.data_ptr() for each, version in before if each._version != version}
+        found = first_tensor(output).data_ptr() in written
+
+    layer = network.module.get_submodule(network.choice.layer)
+    hooks = [layer.register_forward_pre_hook(begin), layer.register_forward_hook(end)]
+    blank, _ = blank_images(network.choice, network.device)
+    try:
+        with (
+            suppress(Exception),  # A network that only infers, as it updates tensors of its own.
+            computing(network.choice.precision, network.device),
+            # Tensors of inference count no versions.
+            torch.inference_mode(mode=False),
+            torch.no_grad(),
+        ):
+            network.module(blank.clone())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def put(output: Any, tensor: torch.Tensor, *, in_place: bool) -> Any:
+    """Return a layer's output with another first tensor; in place of it for all that have it."""
+    if in_place:
+        first_tensor(output).copy_(tensor)
+        return output
+    return with_first_tensor(output, tensor)
 
 
 def check_head(network: Network) -> None:
@@ -98,7 +165,11 @@ class Intervention:
         network.check_decoder("Importance")
         self._network = network
         self._layer = network.module.get_submodule(network.choice.layer)
+        self._in_place = False
         self._splits = network.layer_calls == 1 and self._can_split()
+        self._in_place = not self._splits and works_in_place(network)
+        if network.choice.is_own:
+            self._check()
 
     def scores(
         self,
@@ -156,7 +227,8 @@ class Intervention:
             calls += 1
             if calls < wanted:
                 return output
-            return with_first_tensor(output, replace(first_tensor(output)))
+            changed = replace(first_tensor(output))
+            return put(output, changed, in_place=self._in_place)
 
         handle = self._layer.register_forward_hook(hook)
         try:
@@ -170,6 +242,18 @@ class Intervention:
                 f"({calls:,}) as for a blank one ({wanted:,}): explain a layer that does."
             )
         return answer
+
+    def _check(self) -> None:
+        """Refuse a network that answers otherwise where an equal output replaces the layer's."""
+        choice = self._network.choice
+        check_scores(self._network)
+        image = noise_images(choice, self._network.device)[:1]
+        replaced = self.scores(image, lambda maps: maps[None].clone(), 1)[0]
+        if not alike(class_scores(self._network, image), replaced):
+            raise CcxError(
+                f"{choice.name} later writes into the output of {choice.layer} by another name, so "
+                "that a changed one is not what it goes on with: name another with `layer`."
+            )
 
     def _can_split(self) -> bool:
         """Try it on two blank images: a path around the layer makes the shapes disagree."""

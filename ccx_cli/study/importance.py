@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ccx_cli.probe.interventions import Change, Intervention
+from ccx_cli.probe.interventions import Change, Intervention, are_probabilities
 from ccx_cli.probe.networks.class_names import class_name
 from ccx_cli.probe.networks.loading import Network
 from ccx_cli.probe.ranges import Range
@@ -67,10 +67,11 @@ class ClusterAblation:
         def change(chosen: torch.Tensor) -> torch.Tensor:
             nonlocal activations, drawn
             activations += chosen.numel()
+            values = chosen.float()  # As they are stored, which gave the ranges.
             versions = [chosen]
             for cluster in range(n_clusters):
-                lower, upper = self._lower[cluster].to(chosen), self._upper[cluster].to(chosen)
-                inside = (chosen > lower) & (chosen < upper)
+                lower, upper = self._lower[cluster].to(values), self._upper[cluster].to(values)
+                inside = (values > lower) & (values < upper)
                 zeroed[cluster] += int(inside.sum())
                 drawn += inside.numel()
                 versions += [
@@ -159,7 +160,9 @@ class UnitAblation:
             change = _zeroing(some, units, fires)
             scores = self._intervention.scores(
                 images, change, len(some) + 1, torch.tensor(units, dtype=torch.int64)
-            ).softmax(2)
+            )
+            if not are_probabilities(scores):
+                scores = scores.softmax(2)
             for after, fired in zip(scores[1:], fires, strict=True):
                 effects.append(_effects(scores[0][fired], after[fired]))
         return effects
@@ -219,7 +222,7 @@ def _zeroing(
     def change(chosen: torch.Tensor) -> torch.Tensor:
         changed = chosen.repeat(len(jobs) + 1, 1, 1, 1, 1)
         for position, (unit, _, found) in enumerate(jobs, start=1):
-            maps = chosen[:, places[unit]]
+            maps = chosen[:, places[unit]].float()
             inside = (maps > found.lower) & (maps < found.upper)
             changed[position, :, places[unit]].masked_fill_(inside, 0)
             fires.append(inside.flatten(1).any(1).cpu())

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ccx_cli.probe.interventions import activations_and_scores
+from ccx_cli.probe.interventions import activations_and_scores, are_probabilities
 from ccx_cli.probe.networks.description import SINGLE
 from ccx_cli.probe.networks.devices import computing
 from ccx_cli.probe.networks.loading import Network, unit_activations
@@ -78,7 +78,9 @@ class InputMasking:
         values[1] = flat.mean(1)
         values[2] = ((flat > found.lower) & (flat < found.upper)).sum(1)
         if scores is not None:
-            odds = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
+            odds = scores.astype(np.float64)
+            if not are_probabilities(scores):
+                odds = np.exp(odds - scores.max(1, keepdims=True))
             predicted = scores.argmax(1)
             values[3] = odds[:, predicted[0]] / odds.sum(1)
             values[4] = predicted != predicted[0]

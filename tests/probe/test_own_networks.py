@@ -114,7 +114,7 @@ class Whole(nn.Module):
     def forward(self, images):
         output = self.parts(images)
         maps, mean = output[-2:] if isinstance(output, tuple | list) else [*output.values()] * 2
-        scores = self.fc(maps.mean((2, 3))) + mean.mean()
+        scores = self.fc(maps.mean((2, 3))) + mean.flatten(1).mean(1, keepdim=True)
         return {
             "tensor": scores,
             "out": {"aux": scores[:, :1], "out": scores},
@@ -455,7 +455,9 @@ def test_the_first_tensor_of_a_tuple_is_the_layers(nets: Path, kind: str, answer
     maps, fc = module.parts.inner(NOISE), module.fc
     assert torch.equal(layer_activations(network, NOISE), maps)
     scores = Intervention(network).scores(NOISE, lambda each: torch.stack([each, each * 0]), 2)
-    mean = maps.mean()  # Of the ablated version too: it is another part of the tuple.
+    mean = maps.flatten(1).mean(
+        1, keepdim=True
+    )  # Of the ablated version too: it is another part of the tuple.
     expected = torch.stack([fc(maps.mean((2, 3))), fc.bias.expand(2, 3)]) + mean
     torch.testing.assert_close(scores, expected)
 

@@ -41,6 +41,9 @@ def fit_input(module: nn.Module, choice: NetworkDescription, device: torch.devic
     of these. A gray value is the luminance of the colors, normalized by the luminance of mean and
     standard deviation. UsageError if a network in another type is to compute in half precision.
     """
+    if choice.is_own:
+        # Code of the user's own may normalize the images in place.
+        module.register_forward_pre_hook(lambda _module, inputs: (inputs[0].clone(), *inputs[1:]))
     types = {each.dtype for each in module.parameters() if each.is_floating_point()}
     others = sorted(types - {torch.float32}, key=str)
     height, width = choice.input_size

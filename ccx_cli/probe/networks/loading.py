@@ -31,7 +31,10 @@ from ccx_cli.probe.networks.passes import (
     LayersDone,
     accepting,
     blank_images,
+    check_batch,
+    check_repeats,
     hearing,
+    noise_images,
     unchanged,
 )
 from ccx_cli.probe.networks.tokens import tokens_of
@@ -292,10 +295,14 @@ def _try_layer(
     _finite(output, choice)
     if choice.is_own:
         # What runs after the layer may change its output in place.
+        images = noise_images(choice, device)
         first, second = (
-            _run_layer(module, layer, choice, blank, stop_after=calls)[0] for _ in range(2)
+            _run_layer(module, layer, choice, images[:1], stop_after=calls)[0] for _ in range(2)
         )
-        _check_repeats(first, second, choice)
+        check_repeats(first, second, choice)
+        with suppress(Exception):  # A network that takes one image at a time.
+            second, _ = _run_layer(module, layer, choice, images, stop_after=calls)
+        check_batch(first, second, choice)
     other: tuple[int, ...] | None = None
     with suppress(Exception), unchanged(module):  # A network for one input size only.
         smaller, _ = _run_layer(module, layer, choice, half, stop_after=calls)
@@ -339,16 +346,6 @@ def _finite(output: torch.Tensor, choice: NetworkDescription) -> torch.Tensor:
             f"{single}check the weights in {choice.weights or 'use'}."
         )
     return output
-
-
-def _check_repeats(first: torch.Tensor, second: torch.Tensor, choice: NetworkDescription) -> None:
-    """Refuse a layer with other values for the same image; a GPU may differ in the last digits."""
-    if not torch.allclose(first, second, rtol=0.01, atol=0.01 * float(first.abs().max())):
-        raise CcxError(
-            f"Layer {choice.layer} of {choice.name} gives other values for the same image at each "
-            "forward pass: leave out what draws random numbers there, such as dropout without "
-            "`training=self.training`."
-        )
 
 
 def _no_maps(choice: NetworkDescription, shape: str) -> UsageError:

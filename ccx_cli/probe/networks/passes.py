@@ -50,6 +50,12 @@ def blank_images(
     return blank, blank[:, :, : height // 2, : width // 2]
 
 
+def noise_images(choice: NetworkDescription, device: torch.device) -> torch.Tensor:
+    """Return two images of normal noise of the input's size, ``(2, 3, h, w)``."""
+    noise = torch.randn(2, 3, *choice.input_size, generator=torch.Generator().manual_seed(0))
+    return noise.to(device)
+
+
 @contextmanager
 def unchanged(module: nn.Module) -> Iterator[None]:
     """Undo what forward passes set in a network, as Swin its window to that of a small image."""
@@ -109,3 +115,29 @@ def accepting(choice: NetworkDescription, images: torch.Tensor) -> Iterator[None
 
 def _said(images: int) -> str:
     return "an image" if images == 1 else f"{images} images"
+
+
+def check_repeats(first: torch.Tensor, second: torch.Tensor, choice: NetworkDescription) -> None:
+    """Refuse a layer with other values for the same image."""
+    if not alike(first, second):
+        raise CcxError(
+            f"Layer {choice.layer} of {choice.name} gives other values for the same image at each "
+            "forward pass: leave out what draws random numbers there, such as dropout without "
+            "`training=self.training`."
+        )
+
+
+def check_batch(alone: torch.Tensor, together: torch.Tensor, choice: NetworkDescription) -> None:
+    """Refuse a layer with other values for the same image where another one is in its batch."""
+    if len(together) in {1, 2} and not alike(alone, together[:1]):
+        raise CcxError(
+            f"Layer {choice.layer} of {choice.name} gives other values for an image that has "
+            "others in its batch: leave out what computes over a batch, such as batch "
+            "normalization without running statistics."
+        )
+
+
+def alike(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Tell whether tensors are equal but for last digits, in which batches and GPUs may differ."""
+    largest = first[first.isfinite()].abs().max()
+    return torch.allclose(first, second, rtol=0.01, atol=0.01 * float(largest))
