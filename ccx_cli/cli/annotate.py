@@ -26,7 +26,7 @@ from ccx_cli.errors import UsageError
 from ccx_cli.probe.networks.transformers_checkpoints import license_note
 from ccx_cli.progress import Progress
 from ccx_cli.runs.annotate_on_dask import AnnotatorOnDask, NamedEngine
-from ccx_cli.runs.on_dask import dask_cluster
+from ccx_cli.runs.dask_connection import dask_cluster
 
 _THRESHOLD = 0.5
 

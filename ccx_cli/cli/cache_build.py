@@ -8,7 +8,7 @@ from ccx_cli.cli.diagnostics import answering
 from ccx_cli.cli.dry_run import planned_workers, write_plan
 from ccx_cli.cli.inputs.gathering import gather_layers, plan_inputs
 from ccx_cli.runs.caches_on_dask import prepare_on
-from ccx_cli.runs.on_dask import dask_cluster
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.preparing import drop_damaged, prepare_index, prepare_layers
 
 

@@ -26,7 +26,7 @@ from ccx_cli.probe.range_cache import (
 from ccx_cli.probe.ranges import RangeMethod, find_ranges
 from ccx_cli.progress import Progress
 from ccx_cli.runs.caches_on_dask import prepare_on, ranges_on
-from ccx_cli.runs.on_dask import dask_cluster
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.store.steps import Step
 

@@ -37,6 +37,7 @@ from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import SOFT, ExplanationRecord
 from ccx_cli.runs.caches_on_dask import prepare_on
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.job import (
     ExplainJob,
     JobSettings,
@@ -48,7 +49,7 @@ from ccx_cli.runs.job import (
 )
 from ccx_cli.runs.lookup import call_run
 from ccx_cli.runs.naming import check_name
-from ccx_cli.runs.on_dask import DaskCluster, dask_cluster
+from ccx_cli.runs.on_dask import DaskCluster
 from ccx_cli.runs.preparing import Inputs, Plan, prepare_layers
 from ccx_cli.runs.run import Run
 from ccx_cli.runs.splits import prepare_concepts, split_images

@@ -16,8 +16,8 @@ from ccx_cli.design import MISSING
 from ccx_cli.probe.networks.class_names import class_names as names_of
 from ccx_cli.records.fields import to_json
 from ccx_cli.runs.answers import IMPORTANCE, RANGE_IMPORTANCE, keep
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.inputs import RunInputs
-from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.store.steps import Step
 
 

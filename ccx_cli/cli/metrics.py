@@ -30,8 +30,8 @@ from ccx_cli.records.metrics import (
     StatisticRecord,
 )
 from ccx_cli.runs.chance import count_chance
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.findings import sort_key
-from ccx_cli.runs.on_dask import dask_cluster
 from ccx_cli.study.measuring import (
     WITHOUT_MASKING,
     MeasureSettings,

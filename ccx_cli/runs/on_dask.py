@@ -6,23 +6,19 @@ Lines and manifests are written by that process, alone.
 from __future__ import annotations
 
 import asyncio
-import logging
+import math
 import secrets
-import signal
-import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-import msgspec
-
-from ccx_cli.errors import CcxError, DamagedDataError, MissingInputError, UsageError, few
+from ccx_cli.errors import CcxError, UsageError, few
 from ccx_cli.progress import Progress
 from ccx_cli.runs.dask_worker import Check, Worker, describe, fault_of, work, work_ahead
 from ccx_cli.runs.workers import LostTaskError
@@ -32,95 +28,10 @@ LOCAL = "local:"
 _NAMED = 3
 _TRIED = 3
 """Tasks of a function that end workers, alone, until no more are tried if none is done."""
+_SAID_EACH = 60.0
+"""Seconds between words that there are no workers."""
 _SECONDS = 1.0
 """Between looks at a cluster that has done nothing since."""
-_LOCAL_SETTINGS = {
-    # Without what Dask measures for its dashboard, which takes 3% of two cores.
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-    "distributed.admin.tick.limit": "10s",
-    "distributed.admin.system-monitor.interval": "10s",
-    # Dask gives a worker up for good if it is not there 15 s after it ended, though it may have
-    # come and ended again meanwhile, by a task that ends workers.
-    "distributed.deploy.lost-worker-timeout": "100 days",
-}
-"""Dask's settings for workers on this machine."""
-
-
-@contextmanager
-def dask_cluster(
-    where: str | None, timeout: float, progress: Progress
-) -> Iterator[DaskCluster | None]:
-    """Connect to a cluster, or start one on this machine; None if ``where`` is.
-
-    Parameters
-    ----------
-    where
-        ``local:N``, the address of a scheduler, or its scheduler file.
-    timeout
-        Seconds to wait for a scheduler, and for workers whenever there is none.
-
-    Raises
-    ------
-    UsageError, MissingInputError, CcxError
-        If ``where`` is none of these, Dask is not installed, or nobody answers in time.
-    """
-    if where is None:
-        yield None
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise MissingInputError(
-            "--dask needs dask.distributed: install it with `pip install 'ccx-cli[cluster]'`."
-        ) from error
-    for noisy in ("distributed", "distributed.client", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    make: Any = Client
-    with ExitStack() as opened:
-        address: Any = where
-        if Path(where).is_file():
-            address = _address_in(Path(where))
-        elif ":" not in where:
-            raise MissingInputError(
-                f"--dask {where}: there is no such scheduler file, and it is no address "
-                "such as tcp://host:8786."
-            )
-        try:
-            workers = local_workers(where)
-            if workers is not None:
-                cluster = _local(workers)
-                opened.callback(cluster.close)
-                address = cluster.scheduler_address
-            client = opened.enter_context(make(address, timeout=timeout))
-        except (OSError, TimeoutError, ValueError) as error:
-            raise CcxError(
-                f"No Dask scheduler answers at {where} within {timeout:g} s: check the address or "
-                "the file, or give more time by --dask-timeout."
-            ) from error
-        except TypeError as error:  # Of a protocol that has no settings or no library.
-            raise CcxError(
-                f"Dask is not set up to connect to {where}: tls:// needs the certificates that "
-                "Dask's setting distributed.comm.tls names; most addresses begin with tcp://."
-            ) from error
-        yield DaskCluster(client, where, timeout, progress)
-
-
-class _SchedulerFile(msgspec.Struct):
-    """What is read of the file that a scheduler writes."""
-
-    address: str
-
-
-def _address_in(path: Path) -> str:
-    """Return the address of the scheduler that wrote a file."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_SchedulerFile).address
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedDataError(
-            f"--dask {path} is no scheduler file: give what `dask scheduler --scheduler-file "
-            "FILE` writes, or an address such as tcp://host:8786."
-        ) from error
 
 
 def local_workers(where: str) -> int | None:
@@ -133,40 +44,7 @@ def local_workers(where: str) -> int | None:
     return int(count)
 
 
-def _local(workers: int) -> Any:
-    """Begin to start workers on this machine, ``local:N``, and load what most tasks need."""
-    import dask
-    from distributed import LocalCluster
-
-    make: Any = LocalCluster
-    dask.config.set(_LOCAL_SETTINGS)
-    with _no_interrupts():
-        cluster = make(
-            n_workers=0,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,
-            preload=["ccx_cli.runs.job"],
-        )
-        cluster.scale(workers)
-    return cluster
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Have threads and processes that are begun here not see Ctrl-C: this process ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    resource_tracker.ensure_running()  # Begun later, it would unblock them.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-@dataclass(frozen=True)
+@dataclass
 class DaskCluster:
     """A cluster that answers."""
 
@@ -176,6 +54,8 @@ class DaskCluster:
     progress: Progress
     command: str = field(default_factory=lambda: secrets.token_hex(8))
     """Tells workers that stay which command a task is of."""
+    said: float = -math.inf
+    """When it was said that there are no workers, which may come and end in turns."""
 
     @contextmanager
     def tasks(self, *proofs: Path, check: Check | None = None) -> Iterator[DaskTasks]:
@@ -216,8 +96,10 @@ class DaskCluster:
             return max(1, sum(map(int, self.client.nthreads().values())))
 
     def _wait_for_workers(self) -> None:
-        if not self.client.scheduler_info()["workers"]:
+        is_new = time.monotonic() - self.said > _SAID_EACH
+        if is_new and not self.client.scheduler_info()["workers"]:
             self.progress.note(f"Waiting for workers of {self.where}.")
+            self.said = time.monotonic()
         try:
             self.client.wait_for_workers(1, timeout=self.timeout)
         except TimeoutError as error:

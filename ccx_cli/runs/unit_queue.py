@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ccx_cli.concepts.index import ConceptIndex
+from ccx_cli.errors import few
 from ccx_cli.probe.range_cache import RangeCache
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress, Task
@@ -49,7 +50,7 @@ class LayerUnits:
     stored: UnitLines[ExplanationRecord] = field(init=False)
     missing: list[int] = field(init=False, default_factory=list)
     found: dict[int, list[ExplanationRecord]] = field(init=False, default_factory=dict)
-    lost: dict[int, LostTaskError] = field(init=False, default_factory=dict)
+    lost: list[int] = field(init=False, default_factory=list)
     bar: Task = field(init=False)
     bars: ExitStack = field(init=False, default_factory=ExitStack)
     held: ExitStack = field(init=False, default_factory=ExitStack)
@@ -92,9 +93,7 @@ class LayerUnits:
         try:
             records, ranges = future.result()
         except LostTaskError:
-            self.lost[unit] = LostTaskError(
-                f"Unit {unit} ended the Dask workers that explained it, again and again."
-            )
+            self.lost.append(unit)
             return
         if isinstance(self.ranges, RangeCache):
             self.ranges.keep(unit, ranges)
@@ -157,9 +156,16 @@ def explain_layers(
         finally:
             for layer in unfinished:
                 layer.save()
-    for layer in layers:
-        for error in layer.lost.values():
-            raise error
+    lost = [
+        f"{unit} of {layer.about.get('layer')}" if len(layers) > 1 else f"{unit}"
+        for layer in layers
+        for unit in sorted(layer.lost)
+    ]
+    if lost:
+        units = "Unit" if len(lost) == 1 else "Units"
+        raise LostTaskError(
+            f"{units} {few(lost)} ended the Dask workers again and again: see their logs."
+        )
 
 
 def _explain_all(

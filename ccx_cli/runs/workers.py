@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from ccx_cli.errors import CcxError
+from ccx_cli.errors import CcxError, few
 from ccx_cli.threads import threads
 
 P = TypeVar("P")
 T = TypeVar("T")
+_NAMED = 3
 _AHEAD = 4
 """Tasks begun for each that is done at once, so that nobody waits for one."""
 
@@ -103,19 +104,18 @@ def side_by_side(
     Raises
     ------
     LostTaskError
-        That ``name`` says whose workers ended again and again, once all others are done.
+        That ``name`` says of pieces whose workers ended again and again, once others are done.
     """
     work = SideBySide(pieces, begin, tasks)
-    lost: P | None = None
+    lost: list[P] = []
     while not work.is_done:
         for piece, future in work.ended():
             try:
                 found = future.result()
             except LostTaskError:
-                lost = piece if lost is None else lost
+                lost.append(piece)
                 continue
             yield piece, found
-    if lost is not None:
-        raise LostTaskError(
-            f"{name(lost)} ended the Dask workers that took it, again and again: see their logs."
-        )
+    if lost:
+        named = few([name(piece) for piece in lost], _NAMED)
+        raise LostTaskError(f"{named} ended the Dask workers again and again: see their logs.")

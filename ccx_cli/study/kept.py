@@ -80,7 +80,7 @@ class UnitStudy(Generic[R]):
         Raises
         ------
         LostTaskError
-            At the first unit whose workers end again and again, once all others are kept.
+            Of units whose workers end again and again, once all others are kept.
         """
 
         def find(missing: Sequence[int]) -> Iterator[tuple[int, list[R]]]:

@@ -24,6 +24,7 @@ import pytest
 from ccx_cli.errors import CcxError
 from ccx_cli.progress import SilentProgress
 from ccx_cli.runs import dask_worker, on_dask, units_on_dask
+from ccx_cli.runs.dask_connection import dask_cluster
 from ccx_cli.runs.workers import LostTaskError, side_by_side
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def test_a_worker_without_a_package_is_told() -> None:
 
 def test_a_result_that_never_comes_holds_no_process_up() -> None:
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty:
-        with on_dask.dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
+        with dask_cluster(empty.scheduler_address, 10, SilentProgress()) as cluster:
             assert cluster is not None
             tasks = on_dask.DaskTasks(cluster, dask_worker.describe((), None))
             begun = on_dask._Begun(Future[int](), abs, (1,))
@@ -313,7 +314,7 @@ def one_worker() -> Iterator[on_dask.DaskTasks]:
     """Tasks for a local worker that are given up once it ended, not four times."""
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        on_dask.dask_cluster("local:1", 60, SilentProgress()) as cluster,
+        dask_cluster("local:1", 60, SilentProgress()) as cluster,
     ):
         assert cluster is not None
         with cluster.tasks() as tasks:
@@ -367,7 +368,7 @@ def test_a_task_is_not_alone_while_another_was_begun_since(monkeypatch: pytest.M
 def test_a_worker_that_keeps_much_memory_takes_tasks() -> None:
     with (
         dask.config.set({"distributed.worker.memory.pause": 0.0001}),
-        on_dask.dask_cluster("local:1", 60, SilentProgress()) as cluster,
+        dask_cluster("local:1", 60, SilentProgress()) as cluster,
     ):
         assert cluster is not None
         with cluster.tasks() as tasks:
@@ -377,7 +378,7 @@ def test_a_worker_that_keeps_much_memory_takes_tasks() -> None:
 def test_results_that_are_fetched_slowly_at_once_all_arrive(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+    with dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
         assert connected is not None
         fetch = connected.client._gather_remote
 
@@ -398,7 +399,7 @@ def test_workers_do_not_ask_the_system_for_the_same_memory_again_and_again(clust
             np.ones(1 << 20, dtype=np.uint8)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+    with dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
         assert connected is not None
         with connected.tasks() as tasks:
             assert tasks.begin(faults).result(timeout=20) < 100 * 256 / 4
@@ -406,7 +407,7 @@ def test_workers_do_not_ask_the_system_for_the_same_memory_again_and_again(clust
 
 def test_a_worker_takes_half_of_what_it_may(cluster: Any) -> None:
     assert dask_worker.memory_of_worker() is None
-    with on_dask.dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
+    with dask_cluster(cluster.scheduler_address, 10, SilentProgress()) as connected:
         assert connected is not None
         with connected.tasks() as tasks:
             half = tasks.begin(dask_worker.memory_of_worker).result(timeout=20)
