@@ -131,7 +131,10 @@ def explain(options: ExplainOptions) -> None:
         def prepare(inputs: Inputs) -> ExplainJob:
             job = prepare_job(inputs, settings, progress, concepts)
             layer = f"-{inputs.choice.layer}" if name and len(gathered) > 1 else ""
-            call_run(job.results, name and name + layer, options.naming.note)
+            was = job.results.naming.name
+            now = call_run(job.results, name and name + layer, options.naming.note).naming.name
+            if was and was != now:
+                progress.note(f"This run was called {was} until now.")
             return job
 
         asked = list(zip(gathered, chosen, strict=True))

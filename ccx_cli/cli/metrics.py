@@ -137,7 +137,9 @@ def metrics(options: MetricsOptions) -> None:
         shown = list(METRICS)
         if writer.is_table:
             records.sort(key=sort_key(options.sorting.sort))
-            writer.sentences("Metrics of the stored formulas.")
+            split = opened.run.about.split
+            on = f", over all images; they were searched on those marked {split}" if split else ""
+            writer.sentences(f"Metrics of the stored formulas{on}.")
         if slow and writer.is_table:
             # What is there is read while the rest takes its time.
             first = dataclasses.replace(writer, columns=columns)

@@ -295,6 +295,15 @@ def test_a_search_on_a_split_is_said_to_be_one(
     assert "searched on the images marked train and scored on the others" in text
     assert "whose pixels over those images have the largest" in text
     assert ranges in text
+    said = "Metrics of the stored formulas, over all images; they were searched on those marked "
+    assert fresh("metrics", "-q").out.startswith(f"{said}train.\n")
+
+
+def test_a_name_that_takes_the_place_of_another_is_said(fresh: CommandLine) -> None:
+    for name, is_said in (("first", False), ("first", False), ("second", True), ("", False)):
+        err = fresh.explain("--units", "0", "--name", name).err
+        assert ("This run was called first until now." in err) == is_said
+    assert "This run was called second until now." in err
 
 
 def test_latex_cites_what_bibtex_has(ccx: CommandLine, tmp_path: Path) -> None:
