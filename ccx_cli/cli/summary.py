@@ -163,9 +163,10 @@ def summary(options: SummaryOptions) -> None:
             network = model_name(about.model or "?")
             network += f" ({about.weights_kind})" if about.weights_kind else ""
             ranges = int(counts.explained.sum())
+            marked = f", images marked {about.split}" if about.split else ""
             of = f"of {about.units:,} " if about.units is not None else ""
             writer.sentences(
-                f"{about.layer_text} of {network} on {about.subset}: {len(order):,} {of}"
+                f"{about.layer_text} of {network} on {about.subset}{marked}: {len(order):,} {of}"
                 f"{'unit' if (about.units or len(order)) == 1 else 'units'}, {ranges:,} ranges "
                 "explained.",
                 *_findings(counts, opened.run),

@@ -295,6 +295,7 @@ def test_a_search_on_a_split_is_said_to_be_one(
     assert "searched on the images marked train and scored on the others" in text
     assert "whose pixels over those images have the largest" in text
     assert ranges in text
+    assert "on tiny, images marked train: 1 of " in fresh("summary", "-q").out
     said = "Metrics of the stored formulas, over all images; they were searched on those marked "
     assert fresh("metrics", "-q").out.startswith(f"{said}train.\n")
 

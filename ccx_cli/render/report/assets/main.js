@@ -125,7 +125,7 @@ function weightsText() {
 }
 
 function head() {
-  const { model, layer, subset, images, num_clusters: asked, annotation, sae } = run.about;
+  const { model, layer, subset, images, split, num_clusters: asked, annotation, sae } = run.about;
   if (typeof model === "string" && typeof layer === "string") {
     byId("title").replaceChildren(
       el("bdi", null, model),
@@ -139,6 +139,7 @@ function head() {
     run.about.pretrained && ["weights", weightsText()],
     sae && ["latents of", `${sae.file} (sha256 ${sae.sha256.slice(0, 12)}...)`],
     subset && ["dataset", subset + (images ? `, ${count(images, "image", "images")}` : "")],
+    split && ["searched", `images marked ${split}`],
     annotation && ["labels", `predicted by ${annotation.engine} ${annotation.checkpoint}, not drawn by people`],
     typeof asked === "number" && ["ranges per unit", whole(asked)],
     search && search.name && ["search", `${search.name}${search.length ? `, up to ${search.length} concepts` : ""}`],

@@ -69,10 +69,12 @@ function boundText({ record }) {
 
 function proofText(row) {
   if (row.proven === true) {
-    const { length, space } = run.identity.search || {};
+    const { length, space, objective, min_coverage: least } = run.identity.search || {};
     const upTo = typeof length === "number" ? ` of up to ${length} concepts` : "";
     const over = space ? ", of the concepts and operators that were allowed" : "";
-    return `Proven: no left chain${upTo} that begins with a positive concept scores higher${over}`;
+    const covered = objective === "mcc" ? "hits" : "activation";
+    const enough = least ? ` and covers at least a share of ${least} of the ${covered}` : "";
+    return `Proven: no left chain${upTo} that begins with a positive concept${enough} scores higher${over}`;
   }
   if (row.proven === null) return "";
   return `Not proven: ${boundText(row)}`;
