@@ -20,6 +20,7 @@ from ccx_cli.probe.autoencoders.encoder import Autoencoder
 from ccx_cli.probe.interventions import check_head, class_scores
 from ccx_cli.probe.networks.class_names import class_name, plain_name
 from ccx_cli.probe.networks.loading import Network
+from ccx_cli.probe.networks.passes import blank_images, run_blank
 from ccx_cli.probe.ranges import Range
 from ccx_cli.progress import Progress
 from ccx_cli.records.explanation import ExplanationRecord
@@ -31,15 +32,13 @@ MOST_CLASSES = 3
 def head_weights(network: Network) -> NDArray[np.float32]:
     """Weights of the linear head over the layer's units, ``(n_classes, n_units)`` float32.
 
-    The head is the last module with weights: a linear layer, or a 1x1 convolution; a latent of a
-    sparse autoencoder has the weights of what it adds to the layer. UsageError if the inputs of the
-    head are not the layer's units.
+    The head is the only linear layer or convolution, of 1x1, that runs after the layer; a latent of
+    a sparse autoencoder has the weights of what it adds to the layer. UsageError if the inputs of
+    the head are not the layer's units.
     """
     check_head(network)
-    heads = [
-        module for module in network.module.modules() if isinstance(module, nn.Linear | nn.Conv2d)
-    ]
-    weight = heads[-1].weight if heads else torch.zeros(0, 0)
+    heads = _run_after(network)
+    weight = heads[0].weight if len(heads) == 1 else torch.zeros(0, 0)
     flat = weight.detach().flatten(2) if weight.ndim == 4 else weight.detach()[:, :, None]
     if flat.shape[1:] != (network.layout.units, 1):
         raise UsageError(
@@ -51,6 +50,24 @@ def head_weights(network: Network) -> NDArray[np.float32]:
         weights = weights @ _directions(network, network.autoencoder).T
     found: NDArray[np.float32] = weights.cpu().numpy()
     return found
+
+
+def _run_after(network: Network) -> list[nn.Linear | nn.Conv2d]:
+    """Return the linear layers and convolutions that run after the last output of the layer."""
+    ran: list[nn.Linear | nn.Conv2d] = []
+    hooks = [
+        each.register_forward_hook(lambda module, _inputs, _output: ran.append(module))
+        for each in network.module.modules()
+        if isinstance(each, nn.Linear | nn.Conv2d)
+    ]
+    layer = network.module.get_submodule(network.choice.layer)
+    hooks.append(layer.register_forward_hook(lambda *_: ran.clear()))
+    try:
+        run_blank(network.module, network.choice, blank_images(network.choice, network.device)[0])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return ran
 
 
 def _directions(network: Network, autoencoder: Autoencoder) -> torch.Tensor:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +52,10 @@ def test_the_head_right_after_the_layer() -> None:
         head_weights(network),
         network.module.get_parameter("fc.weight").numpy(),
     )
-    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 7, 1))
+    parts = OrderedDict[str, torch.nn.Module](
+        layer4=torch.nn.Conv2d(3, 4, 1), head=torch.nn.Conv2d(4, 7, 1)
+    )
+    module = torch.nn.Sequential(parts)
     assert head_weights(
         Network(network.choice, module, torch.device("cpu"), "x", Layout(MAPS, 4, (7, 7)))
     ).shape == (7, 4)
@@ -58,6 +63,35 @@ def test_the_head_right_after_the_layer() -> None:
         head_weights(
             Network(network.choice, module, torch.device("cpu"), "x", Layout(MAPS, 9, (7, 7)))
         )
+
+
+class _HeadFirst(torch.nn.Module):
+    """A network that has its head before what it runs first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Linear(4, 3)
+        self.first, self.last = torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 4, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.last(self.first(images)).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def test_the_head_is_what_runs_last_and_right_after_the_layer() -> None:
+    choice, module = golden_classifier("places365").choice, _HeadFirst().requires_grad_(False)
+    before, last = (
+        Network(
+            replace(choice, layer=layer),
+            module,
+            torch.device("cpu"),
+            "x",
+            Layout(MAPS, 4, choice.input_size),
+        )
+        for layer in ("first", "last")
+    )
+    assert np.array_equal(head_weights(last), module.head.weight.numpy())
+    with pytest.raises(UsageError, match="has no linear head right after first"):
+        head_weights(before)
 
 
 def test_true_classes_are_found_by_name(golden: BrodenDataset) -> None:
