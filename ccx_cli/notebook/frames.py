@@ -38,9 +38,12 @@ def frame_of(run: Run) -> DataFrame:
 
 
 def _type_of(values: Sequence[Any]) -> str | None:
-    """Return the type of a column, the same whether or not something is missing in it."""
+    """Return the type of a column, the same whether or not something is missing in it.
+
+    One in which all is missing is of floats, as pandas reads it from CSV.
+    """
     kinds = {type(value) for value in values} - {type(None)}
     if len(kinds) == 1:
         (kind,) = kinds
         return _NULLABLE.get(kind) or ("float64" if kind is float else None)
-    return "float64" if kinds == {int, float} else None
+    return "float64" if kinds <= {int, float} else None

@@ -41,6 +41,13 @@ def test_a_split_is_scored_on_the_images_that_were_searched(ccx: CommandLine) ->
     assert [bool(run.formula_mask("red", image).any()) for image in range(8)] == [0, 1] * 4
 
 
+def test_ends_that_are_all_open_are_numbers(ccx: CommandLine) -> None:
+    assert ccx.explain("--units", "0-2", "--num-clusters", "1", "-q").code == 0
+    ends = ccx_cli.load_run(data_dir=ccx.data).frame()[["range_low", "range_high"]]
+    assert [str(each) for each in ends.dtypes] == ["float64", "float64"]
+    assert ends["range_high"].isna().all()
+
+
 def test_one_explanation_a_unit_is_shown_like_any(ccx: CommandLine) -> None:
     lines = ccx.explain("--units", "0-2", "--objective", "pearson", "-f", "jsonl").lines
     run = ccx_cli.load_run(data_dir=ccx.data)
