@@ -40,7 +40,9 @@ def formula_and_others(record: ExplanationRecord) -> str:
 
 
 def iou_and_bound(record: ExplanationRecord) -> str:
-    """Show the IoU, and the bound that is left where nothing is proven yet."""
+    """Show the IoU of a formula, and the bound that is left where nothing is proven yet."""
+    if record.formula is None:
+        return MISSING
     if record.proven is not False or record.bound is UNSET:
         return iou(record.iou)
     return f"{iou(record.iou)} (at most {iou(record.bound)})"

@@ -64,6 +64,8 @@ def test_it_can_be_skipped(given: list[str], ccx: CommandLine) -> None:
         assert {key: line[key] for key in same} == {key: other[key] for key in same}
         assert (line["formula"], line["mcc"], line["by_length"]) == (None, None, [])
         assert line["skipped"] is True
+    rows = cells(ccx("explain", *given, "--skip-zero-range", "-q", "--all").out)
+    assert [row[3:7] for row in rows if " …0… " in row[2]] == [["–"] * 4]
     (info,) = ccx("info", "skip", *JSONL).lines
     (before,) = ccx("info", "plain", *JSONL).lines
     assert info["run"] != before["run"]
