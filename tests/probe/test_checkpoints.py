@@ -217,7 +217,6 @@ def saved(zipped: bool = True) -> bytes:
     ("name", "content"),
     [
         ("w.pth", b""),
-        ("w.pth", b"<!DOCTYPE html><title>404 Not Found</title>"),
         ("w.pth", bytes(range(256)) * 40),
         ("w.pth", saved()[:-200]),
         ("w.pth", saved()[:300]),

@@ -53,7 +53,7 @@ class Odd(nn.Module):
             after += 1
         pooled = same.mean((2, 3))
         if self.kind == "random":
-            pooled = nn.functional.dropout(pooled, 0.5, True)
+            pooled = pooled + torch.rand_like(pooled)
         if self.kind == "centered":
             pooled = pooled - pooled.mean(0)
         scores = self.fc(pooled)

@@ -296,9 +296,10 @@ def _try_layer(
     if choice.is_own:
         # What runs after the layer may change its output in place.
         images = noise_images(choice, device)
-        first, second = (
-            _run_layer(module, layer, choice, images[:1], stop_after=calls)[0] for _ in range(2)
-        )
+        with accepting(choice, images[:1]):
+            first, second = (
+                _run_layer(module, layer, choice, images[:1], stop_after=calls)[0] for _ in range(2)
+            )
         check_repeats(first, second, choice)
         with suppress(Exception):  # A network that takes one image at a time.
             second, _ = _run_layer(module, layer, choice, images, stop_after=calls)
