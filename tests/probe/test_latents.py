@@ -95,6 +95,7 @@ LAYERS = {
     "tokens": ("vit_b_32", "encoder.layers.encoder_layer_1", 768, {"pretrained": "none"}),
     "units last": ("swin_t", "features.3", 192, {"pretrained": "none"}),
 }
+LARGE = ("tokens", "units last")
 
 
 def hooked(network: Network, images: torch.Tensor) -> torch.Tensor:
@@ -111,7 +112,10 @@ def hooked(network: Network, images: torch.Tensor) -> torch.Tensor:
     return output[:, None] if output.ndim == 2 else output[:, 1:]
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    "layer",
+    ["maps", "vector", *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)],
+)
 def test_latents_are_those_of_a_hook_outside(tmp_path: Path, layer: str) -> None:
     model, name, units, others = LAYERS[layer]
     path = write(tmp_path / "sae.safetensors", units)
